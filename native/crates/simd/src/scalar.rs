@@ -1,0 +1,235 @@
+//! Plain Rust kernels: the reference for every level, and the fallback.
+//!
+//! Loops run over fixed-size chunks without data-dependent branches, so that the compiler vectorises
+//! them for whatever features the caller was compiled with. The functions marked `inline(always)`
+//! are reused as the body of kernels at other levels.
+
+use crate::kernels::{BoundParams, Kernels, QuantizeSums};
+use crate::level::Level;
+
+/// The scalar table.
+pub(crate) static KERNELS: Kernels = Kernels {
+    level: Level::Scalar,
+    dot,
+    l2_squared,
+    fht,
+    fastscan,
+    bounds,
+    select_le,
+    dot_u4_i8,
+    dot_u8_i16,
+    quantize,
+};
+
+/// Number of canonical lanes of an `f32` sum.
+pub(crate) const LANES: usize = 32;
+
+/// Folds the canonical lanes by halves.
+#[inline(always)]
+pub(crate) fn fold(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for j in 0..half {
+            lanes[j] += lanes[j + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// `tail` followed by zeros.
+///
+/// Zero padding leaves a sum's bits alone: a lane starts at +0.0, and no addition makes it -0.0.
+#[inline(always)]
+pub(crate) fn padded<T: Copy + Default, const N: usize>(tail: &[T]) -> [T; N] {
+    let mut chunk = [T::default(); N];
+    chunk[..tail.len()].copy_from_slice(tail);
+    chunk
+}
+
+#[inline(always)]
+fn sum_terms(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let mut add = |x: &[f32; LANES], y: &[f32; LANES]| {
+        for j in 0..LANES {
+            lanes[j] += term(x[j], y[j]);
+        }
+    };
+    let (a_chunks, a_tail) = a.as_chunks();
+    let (b_chunks, b_tail) = b.as_chunks();
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
+        add(x, y);
+    }
+    if !a_tail.is_empty() {
+        add(&padded(a_tail), &padded(b_tail));
+    }
+    fold(lanes)
+}
+
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    sum_terms(a, b, |x, y| x * y)
+}
+
+#[inline(always)]
+pub(crate) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    sum_terms(a, b, |x, y| {
+        let difference = x - y;
+        difference * difference
+    })
+}
+
+#[inline(always)]
+pub(crate) fn fht(x: &mut [f32]) {
+    fht_from(x, 1);
+}
+
+/// The stages of the transform with strides `first`, `2 first` and so on.
+///
+/// Two stages are done in one pass over the data: their butterflies act on the same four elements.
+#[inline(always)]
+pub(crate) fn fht_from(x: &mut [f32], first: usize) {
+    let mut stride = first;
+    while 4 * stride <= x.len() {
+        for group in x.chunks_exact_mut(4 * stride) {
+            let (low, high) = group.split_at_mut(2 * stride);
+            let (a, b) = low.split_at_mut(stride);
+            let (c, d) = high.split_at_mut(stride);
+            two_stages(a, b, c, d);
+        }
+        stride *= 4;
+    }
+    if 2 * stride <= x.len() {
+        for group in x.chunks_exact_mut(2 * stride) {
+            let (a, b) = group.split_at_mut(stride);
+            one_stage(a, b);
+        }
+    }
+}
+
+// The slices are arguments so that the compiler knows that they do not overlap.
+#[inline(always)]
+fn one_stage(a: &mut [f32], b: &mut [f32]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, *b) = (*a + *b, *a - *b);
+    }
+}
+
+#[inline(always)]
+fn two_stages(a: &mut [f32], b: &mut [f32], c: &mut [f32], d: &mut [f32]) {
+    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+        let (sum_ab, difference_ab) = (*a + *b, *a - *b);
+        let (sum_cd, difference_cd) = (*c + *d, *c - *d);
+        (*a, *c) = (sum_ab + sum_cd, sum_ab - sum_cd);
+        (*b, *d) = (difference_ab + difference_cd, difference_ab - difference_cd);
+    }
+}
+
+fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
+    let (tables, _) = lut.as_chunks::<16>();
+    let (out_blocks, _) = out.as_chunks_mut::<32>();
+    for (block, sums) in out_blocks.iter_mut().enumerate() {
+        let (groups, _) = codes[block * lut.len()..][..lut.len()].as_chunks::<16>();
+        *sums = [0; 32];
+        let (low, high) = sums.split_at_mut(16);
+        for (group, table) in groups.iter().zip(tables) {
+            for j in 0..16 {
+                low[j] += u32::from(table[usize::from(group[j] & 15)]);
+                high[j] += u32::from(table[usize::from(group[j] >> 4)]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn bounds(
+    acc: &[u32],
+    f_add: &[f32],
+    f_rescale: &[f32],
+    f_error: &[f32],
+    params: &BoundParams,
+    estimates: &mut [f32],
+    lowers: &mut [f32],
+) {
+    let inputs = acc.iter().zip(f_add).zip(f_rescale).zip(f_error);
+    let outputs = estimates.iter_mut().zip(lowers);
+    for ((((&acc, &f_add), &f_rescale), &f_error), (estimate, lower)) in inputs.zip(outputs) {
+        let ip = params.delta * acc as f32 + params.bias;
+        let value = (f_add + params.add) + f_rescale * ip;
+        *estimate = value;
+        *lower = value - (f_error * params.error + f_rescale.abs() * params.slack);
+    }
+}
+
+pub(crate) fn select_le(values: &[f32], threshold: f32, base: u32, out: &mut Vec<u32>) {
+    for (id, &value) in (base..).zip(values) {
+        if value <= threshold {
+            out.push(id);
+        }
+    }
+}
+
+fn dot_u4_i8(codes: &[u8], query: &[i8]) -> i32 {
+    let (chunks, _) = codes.as_chunks::<32>();
+    let (queries, _) = query.as_chunks::<64>();
+    let mut sum = 0i32;
+    for (chunk, query) in chunks.iter().zip(queries) {
+        for j in 0..32 {
+            let low = i32::from(chunk[j] & 15) * i32::from(query[j]);
+            let high = i32::from(chunk[j] >> 4) * i32::from(query[j + 32]);
+            sum = sum.wrapping_add(low + high);
+        }
+    }
+    sum
+}
+
+#[inline(always)]
+pub(crate) fn dot_u8_i16(codes: &[u8], query: &[i16]) -> i32 {
+    let terms = codes
+        .iter()
+        .zip(query)
+        .map(|(&code, &q)| i32::from(code) * i32::from(q));
+    terms.fold(0, i32::wrapping_add)
+}
+
+pub(crate) fn quantize(
+    x: &[f32],
+    scale: f32,
+    offset: f32,
+    max: f32,
+    codes: &mut [u8],
+) -> QuantizeSums {
+    let mut lanes = [0.0; LANES];
+    let mut sum = 0u32;
+    let mut sum_squares = 0u32;
+    let mut encode = |x: &[f32; LANES], codes: &mut [u8; LANES], used: usize| {
+        for j in 0..LANES {
+            let value = x[j] * scale + offset;
+            // Written as comparisons so that a NaN becomes zero; truncation is floor from here on.
+            let value = if value > 0.0 { value } else { 0.0 };
+            let value = if value < max { value } else { max };
+            codes[j] = if j < used { value as u8 } else { 0 };
+            lanes[j] += x[j] * f32::from(codes[j]);
+        }
+        for &code in codes.iter() {
+            sum += u32::from(code);
+            sum_squares += u32::from(code) * u32::from(code);
+        }
+    };
+    let (x_chunks, x_tail) = x.as_chunks();
+    let (code_chunks, code_tail) = codes.as_chunks_mut();
+    for (x, codes) in x_chunks.iter().zip(code_chunks) {
+        encode(x, codes, LANES);
+    }
+    if !x_tail.is_empty() {
+        let mut codes = [0; LANES];
+        encode(&padded(x_tail), &mut codes, x_tail.len());
+        code_tail.copy_from_slice(&codes[..code_tail.len()]);
+    }
+    QuantizeSums {
+        dot: fold(lanes),
+        sum,
+        sum_squares,
+    }
+}

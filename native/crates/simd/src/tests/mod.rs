@@ -1,0 +1,1 @@
+//! Kernels against their definition, and every level against scalar, bit for bit.
