@@ -1,13 +1,16 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "tsdown";
 
+const entries = {
+  index: "src/index.ts",
+  langchain: "src/langchain.ts",
+  llamaindex: "src/llamaindex.ts",
+  embeddings: "src/embeddings/index.ts",
+  "embedding-worker": "src/embeddings/worker.ts",
+};
+
 export default defineConfig({
-  entry: {
-    index: "src/index.ts",
-    langchain: "src/langchain.ts",
-    llamaindex: "src/llamaindex.ts",
-    embeddings: "src/embeddings/index.ts",
-    "embedding-worker": "src/embeddings/worker.ts",
-  },
+  entry: Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file))),
   format: ["esm", "cjs"],
   dts: true,
   platform: "node",

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// `npm test`: everything that runs in minutes. `npm run test:heavy` adds large data, killed processes and emulated CPUs.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { inRoot } from "./paths.mjs";
+import { setupOrExit } from "./setup.mjs";
+import { explain, report, run } from "./step.mjs";
+import { Tally, tallyCargo, tallyVitest } from "./tally.mjs";
+
+const heavy = process.argv.includes("--heavy");
+const echo = process.argv.includes("--verbose");
+const total = new Tally();
+
+/** @param {string} name @param {import("./step.mjs").Outcome} outcome @param {Tally} tally */
+function conclude(name, outcome, tally) {
+  total.add(tally);
+  report(tally.failed === 0, name, outcome.seconds, `${tally}`);
+  if (tally.failed > 0 && !echo) explain(outcome);
+}
+
+/** @param {string} name @param {string[]} args */
+async function cargoTest(name, ...args) {
+  const all = ["test", "--workspace", "--locked", "--no-fail-fast", ...args];
+  const outcome = await run(name, "cargo", all, { cwd: inRoot("native"), echo });
+  conclude(name, outcome, tallyCargo(outcome.output, outcome.ok));
+}
+
+/** @param {string} name @param {NodeJS.ProcessEnv} env */
+async function vitest(name, env) {
+  const dir = mkdtempSync(path.join(tmpdir(), "rulake-vitest-"));
+  const json = path.join(dir, "report.json");
+  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${json}`];
+  const outcome = await run(name, "vitest", args, { env, echo });
+  conclude(name, outcome, tallyVitest(json, outcome.ok));
+  rmSync(dir, { recursive: true, force: true });
+}
+
+/** @param {string} name @param {string} command @param {string[]} args */
+async function script(name, command, ...args) {
+  const outcome = await run(name, command, args, { echo });
+  conclude(name, outcome, tallyCargo(outcome.output, outcome.ok));
+}
+
+await setupOrExit();
+console.log(heavy ? "rulake: heavy tests" : "rulake: tests");
+if (heavy) {
+  await cargoTest("cargo test (heavy)", "--", "--ignored");
+  await vitest("vitest (heavy)", { RULAKE_HEAVY: "1" });
+  await script("neon (emulated)", "bash", "scripts/test-neon.sh");
+} else {
+  await cargoTest("cargo test");
+  await vitest("vitest", {});
+}
+console.log(`${total}`);
+total.finish();
