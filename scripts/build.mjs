@@ -16,7 +16,14 @@ const nativeInputs = () => [
     `native/crates/${crate}/src`,
   ]),
 ];
-const scriptInputs = ["src", "native/binding.d.ts", "package.json", "package-lock.json", "tsconfig.json", "tsdown.config.ts"];
+const scriptInputs = [
+  "src",
+  "native/binding.d.ts",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+  "tsdown.config.ts",
+];
 
 /** A problem the reader can solve: printed as it is, without a stack. */
 export class BuildError extends Error {}
@@ -55,7 +62,8 @@ async function buildNative() {
     const types = path.join(draft, "binding.d.ts");
     if (existsSync(types)) {
       const relative = path.relative(inRoot(), types);
-      if (hashFile(relative) !== hashFile("native/binding.d.ts")) copyFileSync(types, inRoot("native/binding.d.ts"));
+      if (hashFile(relative) !== hashFile("native/binding.d.ts"))
+        copyFileSync(types, inRoot("native/binding.d.ts"));
       outputs.push("native/binding.d.ts");
     }
     say(`native/${binary} built in ${built.seconds.toFixed(0)} s`);
@@ -70,7 +78,12 @@ async function buildScripts() {
   const draft = emptyDir("dist");
   const old = emptyDir("dist-old");
   try {
-    const built = await run("tsdown", "tsdown", ["--out-dir", path.relative(inRoot(), draft), "--log-level", "warn"]);
+    const built = await run("tsdown", "tsdown", [
+      "--out-dir",
+      path.relative(inRoot(), draft),
+      "--log-level",
+      "warn",
+    ]);
     if (!built.ok) {
       explain(built);
       throw new BuildError("rulake: the TypeScript build failed (see above).");

@@ -22,7 +22,7 @@ function walk(/** @type {string} */ entry) {
 }
 
 /** Expands files and folders to files; what does not exist is left out. */
-export function filesOf(/** @type {string[]} */ entries) {
+function filesOf(/** @type {string[]} */ entries) {
   return entries.flatMap((entry) => {
     if (!existsSync(inRoot(entry))) return [];
     try {
@@ -64,11 +64,17 @@ export function isFresh(/** @type {string} */ name, /** @type {string} */ inputs
   } catch {
     return false;
   }
-  return stamp.inputs === inputs && Object.entries(stamp.outputs).every(([file, hash]) => hashFile(file) === hash);
+  return (
+    stamp.inputs === inputs && Object.entries(stamp.outputs).every(([file, hash]) => hashFile(file) === hash)
+  );
 }
 
 /** Records a successful build. Written whole or not at all. */
-export function recordBuild(/** @type {string} */ name, /** @type {string} */ inputs, /** @type {string[]} */ outputs) {
+export function recordBuild(
+  /** @type {string} */ name,
+  /** @type {string} */ inputs,
+  /** @type {string[]} */ outputs,
+) {
   const hashes = filesOf(outputs).map((file) => [file, hashFile(file)]);
   mkdirSync(cacheDir, { recursive: true });
   const draft = `${stampPath(name)}.${process.pid}`;

@@ -12,7 +12,8 @@ const minimumNode = [20, 19];
  */
 
 /** @returns {LockedPackages} */
-const lockedPackages = (/** @type {string} */ file) => JSON.parse(readFileSync(inRoot(file), "utf8")).packages;
+const lockedPackages = (/** @type {string} */ file) =>
+  JSON.parse(readFileSync(inRoot(file), "utf8")).packages;
 
 /** True when node_modules holds exactly what package-lock.json asks for, optional packages of other platforms aside. */
 function isInstalled() {
@@ -22,7 +23,9 @@ function isInstalled() {
     if (where === "") return true;
     const found = installed[where];
     if (found === undefined) return wanted.optional === true;
-    return found.version === wanted.version && found.integrity === wanted.integrity && found.link === wanted.link;
+    return (
+      found.version === wanted.version && found.integrity === wanted.integrity && found.link === wanted.link
+    );
   });
 }
 
@@ -42,11 +45,13 @@ function requireNode() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const [wantedMajor = 0, wantedMinor = 0] = minimumNode;
   if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return;
-  throw new BuildError(`rulake: needs Node.js ${minimumNode.join(".")} or newer; this is ${process.versions.node}.`);
+  throw new BuildError(
+    `rulake: needs Node.js ${minimumNode.join(".")} or newer; this is ${process.versions.node}.`,
+  );
 }
 
 /** From a fresh clone to something that runs: checks Node, installs packages, builds what is stale. Quick when done. */
-export async function setup() {
+async function setup() {
   requireNode();
   await withLock("install", async () => {
     if (!isInstalled()) await install();

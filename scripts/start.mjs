@@ -5,9 +5,13 @@ import { inRoot } from "./paths.mjs";
 import { setupOrExit } from "./setup.mjs";
 
 await setupOrExit();
-const program = spawn(process.execPath, [inRoot("examples/00-ask-the-docs/main.mjs"), ...process.argv.slice(2)], {
-  stdio: "inherit",
-});
+const program = spawn(
+  process.execPath,
+  [inRoot("examples/00-ask-the-docs/main.mjs"), ...process.argv.slice(2)],
+  {
+    stdio: "inherit",
+  },
+);
 program.on("close", (code, signal) => {
   process.exitCode = signal ? 1 : (code ?? 1);
 });

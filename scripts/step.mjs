@@ -48,11 +48,18 @@ export function run(name, command, args, { cwd = root, env = {}, echo = false } 
       settled = true;
       log.end(note, () => {
         const output = readFileSync(file, "utf8");
-        resolve({ ok, output, seconds: (performance.now() - started) / 1000, log: path.relative(root, file) });
+        resolve({
+          ok,
+          output,
+          seconds: (performance.now() - started) / 1000,
+          log: path.relative(root, file),
+        });
       });
     };
     child.on("error", (error) => finish(false, `${command} could not be started: ${error.message}\n`));
-    child.on("close", (code, signal) => finish(code === 0, signal ? `\n${command} was ended by ${signal}\n` : ""));
+    child.on("close", (code, signal) =>
+      finish(code === 0, signal ? `\n${command} was ended by ${signal}\n` : ""),
+    );
   });
 }
 
@@ -66,13 +73,21 @@ export async function isInstalled(/** @type {string} */ command) {
 }
 
 /** One line of result, e.g. `  ok    types                12.3 s`. */
-export function report(/** @type {boolean} */ ok, /** @type {string} */ name, /** @type {number} */ seconds, note = "") {
-  console.log(`  ${ok ? "ok  " : "FAIL"}  ${name.padEnd(22)} ${`${seconds.toFixed(1)} s`.padStart(8)}  ${note}`.trimEnd());
+export function report(
+  /** @type {boolean} */ ok,
+  /** @type {string} */ name,
+  /** @type {number} */ seconds,
+  note = "",
+) {
+  console.log(
+    `  ${ok ? "ok  " : "FAIL"}  ${name.padEnd(22)} ${`${seconds.toFixed(1)} s`.padStart(8)}  ${note}`.trimEnd(),
+  );
 }
 
 /** The part of an output that tells why it failed: without passed tests and compile progress, at most 120 lines. */
 export function explain(/** @type {Outcome} */ { output, log }) {
-  const noise = /^\s*(Compiling|Downloaded|Downloading|Checking|Updating|Locking|Finished|Fresh|Running) |^test .* (ok|ignored)$/;
+  const noise =
+    /^\s*(Compiling|Downloaded|Downloading|Checking|Updating|Locking|Finished|Fresh|Running) |^test .* (ok|ignored)$/;
   const lines = output
     .trimEnd()
     .split("\n")
