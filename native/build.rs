@@ -1,3 +1,5 @@
+//! Link arguments of a Node-API library.
+
 fn main() {
     napi_build::setup();
 }

@@ -1,0 +1,88 @@
+//! Vectors and ids on their way in, copied piece by piece.
+
+use std::sync::{Mutex, PoisonError};
+
+use napi::Env;
+use napi_derive::napi;
+
+use crate::error::{Failure, Result};
+use crate::job::guarded;
+use crate::pool;
+
+/// Numbers copied out of JavaScript memory. JavaScript appends pieces small enough not to stall the event loop, then
+/// hands the buffer to one call, which empties it.
+#[napi]
+pub struct InputBuffer {
+    rows: Mutex<Rows>,
+}
+
+/// What an [`InputBuffer`] has collected.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Row-major vectors.
+    pub vectors: Vec<f32>,
+    /// Ids of the rows, or of a filter.
+    pub ids: Vec<i64>,
+}
+
+#[napi]
+impl InputBuffer {
+    /// Room for `numbers` vector components and `ids` ids.
+    ///
+    /// # Errors
+    /// `OUT_OF_MEMORY`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: &Env, numbers: f64, ids: f64) -> napi::Result<Self> {
+        guarded(env, || {
+            let mut rows = Rows::default();
+            reserve(&mut rows.vectors, numbers)?;
+            reserve(&mut rows.ids, ids)?;
+            Ok(Self { rows: Mutex::new(rows) })
+        })
+    }
+
+    /// Copies a piece of the matrix.
+    #[napi(catch_unwind)]
+    pub fn append_vectors(&self, piece: &[f32]) {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).vectors.extend_from_slice(piece);
+    }
+
+    /// Copies a piece of the ids, checked by JavaScript to be safe integers.
+    #[napi(catch_unwind)]
+    pub fn append_ids(&self, piece: &[f64]) {
+        #[expect(clippy::cast_possible_truncation, reason = "safe integers")]
+        let ids = piece.iter().map(|&id| id as i64);
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).ids.extend(ids);
+    }
+}
+
+impl InputBuffer {
+    /// What was collected; the buffer is empty afterwards.
+    pub fn take(&self) -> Rows {
+        std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for InputBuffer {
+    fn drop(&mut self) {
+        let rows = self.take();
+        if rows.vectors.capacity() + rows.ids.capacity() > 0 {
+            pool::drop_later(rows);
+        }
+    }
+}
+
+fn reserve<T>(vec: &mut Vec<T>, items: f64) -> Result<()> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "lengths of arrays, saturating"
+    )]
+    let items = items as usize;
+    vec.try_reserve_exact(items).map_err(|_| {
+        let bytes = items.saturating_mul(size_of::<T>());
+        Failure::new("OUT_OF_MEMORY", format!("the system has no {bytes} bytes to copy the input to"))
+            .with("bytes", bytes)
+            .hint("Add the rows in several calls.")
+    })
+}

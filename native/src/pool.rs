@@ -1,0 +1,165 @@
+//! The two lanes of threads that do the work, one set for the whole process. The event loop and libuv's pool do none.
+//!
+//! * [`Lane::Search`]: a rayon pool. Queries are short and should not wait behind a build.
+//! * [`Lane::Work`]: plain threads take whole jobs (build, add, save, load, compaction) and hand their parallel parts
+//!   to rayon's global pool. Two kinds of threads on purpose: a rayon worker that waits for its parallel part picks up
+//!   other queued jobs meanwhile, so a job holding a lock could find itself underneath a second job that wants the same
+//!   lock. A plain thread just waits, which makes it safe for a job to hold a lock across a parallel part.
+//!
+//! Threads of the work lane run at nice +10 (Linux), so that the event loop and searches are scheduled before them.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
+use std::thread;
+
+/// Which threads run a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Short reads. A job may use rayon; it must not hold a lock while it does (see the module's text).
+    Search,
+    /// Everything long. A job may use rayon and hold locks.
+    Work,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// More threads than this make neither lane faster: both are bound by memory.
+const MAX_THREADS: usize = 8;
+
+/// Threads of either lane.
+#[must_use]
+pub fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
+}
+
+/// Queues a job. It runs at some later time on a thread of the lane; a panic inside it is swallowed.
+pub fn spawn(lane: Lane, job: impl FnOnce() + Send + 'static) {
+    let guarded = move || {
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    };
+    match (lane, &*SEARCH) {
+        (Lane::Search, Some(pool)) => pool.spawn(guarded),
+        // No pool: the system refused threads when it was made. The work lane reports the same, or copes.
+        _ => WORK.push(Box::new(guarded)),
+    }
+}
+
+/// Runs `drop(value)` on the work lane: returning hundreds of megabytes to the system takes tens of milliseconds.
+pub fn drop_later<T: Send + 'static>(value: T) {
+    spawn(Lane::Work, move || drop(value));
+}
+
+static SEARCH: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads())
+        .thread_name(|i| format!("rulake-search-{i}"))
+        .build()
+        .ok()
+});
+
+static WORK: LazyLock<WorkLane> = LazyLock::new(WorkLane::start);
+
+#[derive(Default)]
+struct WorkLane {
+    jobs: Mutex<VecDeque<Job>>,
+    arrived: Condvar,
+}
+
+impl WorkLane {
+    fn start() -> Self {
+        // Parallel parts of any thread outside the search lane land in the global pool. Nobody else uses the copy of
+        // rayon linked into this library; should it exist already, it only lacks the name and the priority.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads())
+            .thread_name(|i| format!("rulake-work-{i}"))
+            .start_handler(|_| yield_to_others())
+            .build_global();
+        // At least two, so that a small add is not queued behind a large build.
+        for i in 0..threads().max(2) {
+            let run = || {
+                yield_to_others();
+                WORK.run()
+            };
+            let started = thread::Builder::new().name(format!("rulake-job-{i}")).spawn(run);
+            drop(started);
+        }
+        Self::default()
+    }
+
+    fn push(&self, job: Job) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
+        self.arrived.notify_one();
+    }
+
+    fn run(&self) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = jobs.pop_front() {
+                drop(jobs);
+                job();
+                jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            } else {
+                jobs = self.arrived.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+/// Lowers the scheduling priority of the calling thread.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: `setpriority` takes no pointers. With `PRIO_PROCESS` and 0 Linux applies it to the calling thread alone
+    // (setpriority(2), "C library/kernel differences"); a refusal leaves the priority as it is.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn jobs_run_on_both_lanes_and_a_panic_costs_no_thread() {
+        for lane in [Lane::Search, Lane::Work] {
+            for _ in 0..2 * threads().max(2) {
+                spawn(lane, || panic!("a job may panic"));
+            }
+            let (sender, receiver) = mpsc::channel();
+            for i in 0..100 {
+                let sender = sender.clone();
+                spawn(lane, move || sender.send(i).unwrap());
+            }
+            let mut seen: Vec<i32> = (0..100).map(|_| receiver.recv_timeout(PATIENCE).unwrap()).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..100).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_work_job_may_hold_a_lock_across_a_parallel_part() {
+        use rayon::prelude::*;
+        use std::sync::Arc;
+
+        let lock = Arc::new(Mutex::new(0_u64));
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..32 {
+            let (lock, sender) = (lock.clone(), sender.clone());
+            spawn(Lane::Work, move || {
+                let mut total = lock.lock().unwrap();
+                *total += (0..10_000_u64).into_par_iter().map(|i| i % 7).sum::<u64>();
+                sender.send(()).unwrap();
+            });
+        }
+        for _ in 0..32 {
+            receiver.recv_timeout(PATIENCE).unwrap();
+        }
+        assert_eq!(*lock.lock().unwrap(), 32 * (0..10_000_u64).map(|i| i % 7).sum::<u64>());
+    }
+}
