@@ -75,12 +75,17 @@ impl FromStr for Level {
     }
 }
 
+/// The tables this CPU can run, the best last. A level has two where it uses an optional feature.
+pub(crate) fn tables() -> impl DoubleEndedIterator<Item = &'static Kernels> {
+    let tables = [&scalar::KERNELS].into_iter();
+    #[cfg(target_arch = "x86_64")]
+    let tables = tables.chain(crate::x86::detected());
+    tables
+}
+
 /// The kernels of `level`, or `None` if this CPU lacks it.
 pub fn for_level(level: Level) -> Option<&'static Kernels> {
-    match level {
-        Level::Scalar => Some(&scalar::KERNELS),
-        Level::Avx2 | Level::Avx512 | Level::Neon => None,
-    }
+    tables().rev().find(|kernels| kernels.level == level)
 }
 
 /// The levels this CPU can run, scalar first and the best last.

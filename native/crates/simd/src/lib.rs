@@ -26,6 +26,8 @@
 mod kernels;
 mod level;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 #[cfg(test)]
 mod tests;

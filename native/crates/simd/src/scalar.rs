@@ -163,9 +163,9 @@ pub(crate) fn bounds(
 }
 
 pub(crate) fn select_le(values: &[f32], threshold: f32, base: u32, out: &mut Vec<u32>) {
-    for (id, &value) in (base..).zip(values) {
+    for (i, &value) in values.iter().enumerate() {
         if value <= threshold {
-            out.push(id);
+            out.push(base + i as u32);
         }
     }
 }
@@ -193,6 +193,59 @@ pub(crate) fn dot_u8_i16(codes: &[u8], query: &[i16]) -> i32 {
     terms.fold(0, i32::wrapping_add)
 }
 
+/// Running sums of `quantize`.
+pub(crate) struct Quantized {
+    pub(crate) lanes: [f32; LANES],
+    pub(crate) sum: u32,
+    pub(crate) sum_squares: u32,
+}
+
+impl Quantized {
+    #[inline(always)]
+    fn add(&mut self, x: &[f32; LANES], codes: &[u8; LANES]) {
+        for j in 0..LANES {
+            self.lanes[j] += x[j] * f32::from(codes[j]);
+        }
+        for &code in codes {
+            self.sum += u32::from(code);
+            self.sum_squares += u32::from(code) * u32::from(code);
+        }
+    }
+
+    /// Quantizes what is left after the whole chunks, and folds.
+    #[inline(always)]
+    pub(crate) fn finish(
+        mut self,
+        x: &[f32],
+        scale: f32,
+        offset: f32,
+        max: f32,
+        codes: &mut [u8],
+    ) -> QuantizeSums {
+        if !x.is_empty() {
+            encode(x, scale, offset, max, codes);
+            self.add(&padded(x), &padded(codes));
+        }
+        QuantizeSums {
+            dot: fold(self.lanes),
+            sum: self.sum,
+            sum_squares: self.sum_squares,
+        }
+    }
+}
+
+#[inline(always)]
+fn encode(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) {
+    for (code, x) in codes.iter_mut().zip(x) {
+        let value = x * scale + offset;
+        // Comparisons, so that a NaN becomes zero. Truncation is floor: nothing negative remains.
+        let value = if value > 0.0 { value } else { 0.0 };
+        let value = if value < max { value } else { max };
+        *code = value as u8;
+    }
+}
+
+#[inline(always)]
 pub(crate) fn quantize(
     x: &[f32],
     scale: f32,
@@ -200,36 +253,16 @@ pub(crate) fn quantize(
     max: f32,
     codes: &mut [u8],
 ) -> QuantizeSums {
-    let mut lanes = [0.0; LANES];
-    let mut sum = 0u32;
-    let mut sum_squares = 0u32;
-    let mut encode = |x: &[f32; LANES], codes: &mut [u8; LANES], used: usize| {
-        for j in 0..LANES {
-            let value = x[j] * scale + offset;
-            // Written as comparisons so that a NaN becomes zero; truncation is floor from here on.
-            let value = if value > 0.0 { value } else { 0.0 };
-            let value = if value < max { value } else { max };
-            codes[j] = if j < used { value as u8 } else { 0 };
-            lanes[j] += x[j] * f32::from(codes[j]);
-        }
-        for &code in codes.iter() {
-            sum += u32::from(code);
-            sum_squares += u32::from(code) * u32::from(code);
-        }
+    let mut sums = Quantized {
+        lanes: [0.0; LANES],
+        sum: 0,
+        sum_squares: 0,
     };
-    let (x_chunks, x_tail) = x.as_chunks();
-    let (code_chunks, code_tail) = codes.as_chunks_mut();
+    let (x_chunks, x_tail) = x.as_chunks::<LANES>();
+    let (code_chunks, code_tail) = codes.as_chunks_mut::<LANES>();
     for (x, codes) in x_chunks.iter().zip(code_chunks) {
-        encode(x, codes, LANES);
+        encode(x, scale, offset, max, codes);
+        sums.add(x, codes);
     }
-    if !x_tail.is_empty() {
-        let mut codes = [0; LANES];
-        encode(&padded(x_tail), &mut codes, x_tail.len());
-        code_tail.copy_from_slice(&codes[..code_tail.len()]);
-    }
-    QuantizeSums {
-        dot: fold(lanes),
-        sum,
-        sum_squares,
-    }
+    sums.finish(x_tail, scale, offset, max, code_tail)
 }

@@ -1,0 +1,293 @@
+//! Kernels for AVX-512 with F, BW, VL, DQ and VNNI, and VBMI where present.
+
+use std::arch::x86_64::*;
+
+use super::avx2;
+use crate::kernels::{BoundParams, Kernels, QuantizeSums};
+use crate::level::Level;
+use crate::scalar;
+
+/// The table without VBMI. Its FastScan is the AVX2 one: the wider shuffle gains nothing there.
+pub(crate) static KERNELS: Kernels = Kernels {
+    level: Level::Avx512,
+    dot,
+    l2_squared,
+    fht,
+    fastscan: avx2::fastscan,
+    bounds,
+    select_le,
+    dot_u4_i8,
+    dot_u8_i16,
+    quantize,
+};
+
+/// The table with VBMI.
+pub(crate) static KERNELS_VBMI: Kernels = Kernels {
+    level: Level::Avx512,
+    dot,
+    l2_squared,
+    fht,
+    fastscan,
+    bounds,
+    select_le,
+    dot_u4_i8,
+    dot_u8_i16,
+    quantize,
+};
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    scalar::dot(a, b)
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    scalar::l2_squared(a, b)
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+#[allow(clippy::too_many_arguments)]
+fn bounds(
+    acc: &[u32],
+    f_add: &[f32],
+    f_rescale: &[f32],
+    f_error: &[f32],
+    params: &BoundParams,
+    estimates: &mut [f32],
+    lowers: &mut [f32],
+) {
+    scalar::bounds(acc, f_add, f_rescale, f_error, params, estimates, lowers);
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load_bytes<T: Bytes>(bytes: &[T; 64]) -> __m512i {
+    // SAFETY: `T` is one byte wide, so 64 bytes are readable; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// A type of one byte.
+trait Bytes {}
+impl Bytes for u8 {}
+impl Bytes for i8 {}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load_floats(floats: &[f32; 16]) -> __m512 {
+    // SAFETY: 16 floats are readable; the load needs no alignment.
+    unsafe { _mm512_loadu_ps(floats.as_ptr()) }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn store_floats(floats: &mut [f32; 16], value: __m512) {
+    // SAFETY: 16 floats are writable; the store needs no alignment.
+    unsafe { _mm512_storeu_ps(floats.as_mut_ptr(), value) }
+}
+
+/// Strides 1 to 8 in registers of 16, the rest by the generic passes.
+#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+fn fht(x: &mut [f32]) {
+    let (chunks, rest) = x.as_chunks_mut::<16>();
+    if !rest.is_empty() {
+        return scalar::fht(x);
+    }
+    for chunk in chunks {
+        let x = load_floats(chunk);
+        // Each stage adds the partner, or subtracts from it where the stride's bit is set.
+        let partner = _mm512_permute_ps::<0b10_11_00_01>(x);
+        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xaaaa, partner, x);
+        let partner = _mm512_permute_ps::<0b01_00_11_10>(x);
+        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xcccc, partner, x);
+        let partner = _mm512_shuffle_f32x4::<0b10_11_00_01>(x, x);
+        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xf0f0, partner, x);
+        let partner = _mm512_shuffle_f32x4::<0b01_00_11_10>(x, x);
+        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xff00, partner, x);
+        store_floats(chunk, x);
+    }
+    scalar::fht_from(x, 16);
+}
+
+/// Scans blocks in pairs, which share the loads of the table and hide the latency of the sums.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
+    let block_len = lut.len();
+    let (pairs, rest) = out.as_chunks_mut::<64>();
+    for (pair, out) in pairs.iter_mut().enumerate() {
+        let (first, second) = codes[2 * pair * block_len..][..2 * block_len].split_at(block_len);
+        scan_blocks([first, second], lut, out.as_chunks_mut().0);
+    }
+    let (last, _) = rest.as_chunks_mut::<32>();
+    if !last.is_empty() {
+        scan_blocks([&codes[2 * pairs.len() * block_len..]], lut, last);
+    }
+}
+
+/// Four groups fill a register, and their four tables another. One byte permutation brings the
+/// codes of a vector together in a 32-bit lane, a second one looks all 64 up in the four tables,
+/// and a byte dot product with ones adds each vector's four entries to its 32-bit sum. There is
+/// nothing to unpack and nothing to flush.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+#[inline]
+fn scan_blocks<const N: usize>(codes: [&[u8]; N], lut: &[u8], out: &mut [[u32; 32]]) {
+    let by_vector: [u8; 64] = std::array::from_fn(|i| (16 * (i % 4) + i / 4) as u8);
+    let by_vector = load_bytes(&by_vector);
+    // The offset of each lane's table within the register: 0, 16, 32, 48.
+    let table_offset = _mm512_set1_epi32(0x3020_1000);
+    let nibble = _mm512_set1_epi8(15);
+    let ones = _mm512_set1_epi8(1);
+    let (tables, _) = lut.as_chunks();
+    let codes = codes.map(|codes| &codes.as_chunks::<64>().0[..tables.len()]);
+    let mut sums = [[_mm512_setzero_si512(); 2]; N];
+    for (g, table) in tables.iter().enumerate() {
+        let table = load_bytes::<u8>(table);
+        for n in 0..N {
+            let codes = _mm512_permutexvar_epi8(by_vector, load_bytes(&codes[n][g]));
+            for (half, codes) in [codes, _mm512_srli_epi16::<4>(codes)]
+                .into_iter()
+                .enumerate()
+            {
+                // (codes & nibble) | table_offset
+                let index = _mm512_ternarylogic_epi32::<0xf8>(table_offset, codes, nibble);
+                let entries = _mm512_permutexvar_epi8(index, table);
+                sums[n][half] = _mm512_dpbusd_epi32(sums[n][half], entries, ones);
+            }
+        }
+    }
+    for (out, sums) in out.iter_mut().zip(sums) {
+        for (out, sums) in out.as_chunks_mut::<16>().0.iter_mut().zip(sums) {
+            // SAFETY: 16 values of four bytes are writable; the store needs no alignment.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sums) }
+        }
+    }
+}
+
+/// Compares 32 values at a time: in a long list hardly any pass.
+#[target_feature(enable = "avx512f")]
+fn select_le(values: &[f32], threshold: f32, base: u32, out: &mut Vec<u32>) {
+    let limit = _mm512_set1_ps(threshold);
+    let steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let (chunks, tail) = values.as_chunks::<32>();
+    let mut base = base;
+    for chunk in chunks {
+        let (halves, _) = chunk.as_chunks();
+        let low = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(load_floats(&halves[0]), limit);
+        let high = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(load_floats(&halves[1]), limit);
+        if (low | high) != 0 {
+            out.reserve(32);
+            for (mask, first) in [(low, base), (high, base + 16)] {
+                let ids = _mm512_add_epi32(_mm512_set1_epi32(first as i32), steps);
+                // Compressed in the register: a compressing store is microcoded on Zen 4.
+                let ids = _mm512_maskz_compress_epi32(mask, ids);
+                let len = out.len();
+                // SAFETY: room for 32 ids was reserved, at most 16 are in use before the second
+                // store, and the ids up to the new length were written by the store.
+                unsafe {
+                    _mm512_storeu_si512(out.as_mut_ptr().add(len).cast(), ids);
+                    out.set_len(len + mask.count_ones() as usize);
+                }
+            }
+        }
+        base += 32;
+    }
+    scalar::select_le(tail, threshold, base, out);
+}
+
+/// A chunk of 32 bytes is loaded into both halves of a register and the upper copy shifted, so that
+/// the nibbles lie in the order of the query.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn dot_u4_i8(codes: &[u8], query: &[i8]) -> i32 {
+    let nibble = _mm512_set1_epi8(15);
+    let shift = _mm512_setr_epi64(0, 0, 0, 0, 4, 4, 4, 4);
+    let (codes, _) = codes.as_chunks::<32>();
+    let (query, _) = query.as_chunks::<64>();
+    let add = |sum: __m512i, codes: &[u8; 32], query: &[i8; 64]| {
+        // SAFETY: 32 bytes are readable; the load needs no alignment.
+        let codes = unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) };
+        let codes = _mm512_srlv_epi64(_mm512_broadcast_i64x4(codes), shift);
+        _mm512_dpbusd_epi32(sum, _mm512_and_si512(codes, nibble), load_bytes(query))
+    };
+    let mut sums = [_mm512_setzero_si512(); 2];
+    let (code_pairs, code_rest) = codes.as_chunks::<2>();
+    let (query_pairs, query_rest) = query.as_chunks::<2>();
+    for (codes, query) in code_pairs.iter().zip(query_pairs) {
+        sums[0] = add(sums[0], &codes[0], &query[0]);
+        sums[1] = add(sums[1], &codes[1], &query[1]);
+    }
+    for (codes, query) in code_rest.iter().zip(query_rest) {
+        sums[0] = add(sums[0], codes, query);
+    }
+    _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn dot_u8_i16(codes: &[u8], query: &[i16]) -> i32 {
+    let add = |sum: __m512i, codes: &[u8; 32], query: &[i16; 32]| {
+        // SAFETY: 32 bytes and 32 values of two bytes are readable; the loads need no alignment.
+        let (codes, query) = unsafe {
+            (
+                _mm256_loadu_si256(codes.as_ptr().cast()),
+                _mm512_loadu_si512(query.as_ptr().cast()),
+            )
+        };
+        _mm512_dpwssd_epi32(sum, _mm512_cvtepu8_epi16(codes), query)
+    };
+    let mut sums = [_mm512_setzero_si512(); 2];
+    let (codes, _) = codes.as_chunks::<32>();
+    let (query, _) = query.as_chunks::<32>();
+    let (code_pairs, _) = codes.as_chunks::<2>();
+    let (query_pairs, _) = query.as_chunks::<2>();
+    for (codes, query) in code_pairs.iter().zip(query_pairs) {
+        sums[0] = add(sums[0], &codes[0], &query[0]);
+        sums[1] = add(sums[1], &codes[1], &query[1]);
+    }
+    _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn quantize(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) -> QuantizeSums {
+    let zero = _mm512_setzero_ps();
+    let [scales, offsets, maxima] = [scale, offset, max].map(|value| _mm512_set1_ps(value));
+    let mut dots = [zero; 2];
+    let mut sums = [_mm512_setzero_si512(); 2];
+    let mut squares = [_mm512_setzero_si512(); 2];
+
+    let (x_chunks, x_tail) = x.as_chunks::<32>();
+    let (code_chunks, code_tail) = codes.as_chunks_mut::<32>();
+    for (x, codes) in x_chunks.iter().zip(code_chunks) {
+        let (x, _) = x.as_chunks();
+        let (codes, _) = codes.as_chunks_mut::<16>();
+        for i in 0..2 {
+            let x = load_floats(&x[i]);
+            let value = _mm512_add_ps(_mm512_mul_ps(x, scales), offsets);
+            // The maximum of a NaN and its second operand is the second operand. Truncation is
+            // floor, because nothing negative remains.
+            let value = _mm512_min_ps(_mm512_max_ps(value, zero), maxima);
+            let quantized = _mm512_cvttps_epi32(value);
+            dots[i] = _mm512_add_ps(dots[i], _mm512_mul_ps(x, _mm512_cvtepi32_ps(quantized)));
+            sums[i] = _mm512_add_epi32(sums[i], quantized);
+            // The upper 16 bits of each code are zero, so this adds its square.
+            squares[i] = _mm512_dpwssd_epi32(squares[i], quantized, quantized);
+            // SAFETY: 16 bytes are writable; the store needs no alignment.
+            unsafe {
+                _mm_storeu_si128(
+                    codes[i].as_mut_ptr().cast(),
+                    _mm512_cvtepi32_epi8(quantized),
+                );
+            }
+        }
+    }
+
+    let mut lanes = [0.0; scalar::LANES];
+    for (lanes, dots) in lanes.as_chunks_mut().0.iter_mut().zip(dots) {
+        store_floats(lanes, dots);
+    }
+    let [sum, sum_squares] = [sums, squares]
+        .map(|[low, high]| _mm512_reduce_add_epi32(_mm512_add_epi32(low, high)) as u32);
+    scalar::Quantized {
+        lanes,
+        sum,
+        sum_squares,
+    }
+    .finish(x_tail, scale, offset, max, code_tail)
+}
