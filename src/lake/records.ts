@@ -1,0 +1,192 @@
+import type { Filter } from "./filter.js";
+
+/** How vectors are compared: cosine similarity, inner product, or Euclidean distance. */
+export type Metric = "cosine" | "ip" | "l2";
+
+/** What a collection indexes vectors with; `"auto"` starts exact and changes to {@link "RabitqPlusIndex"} as it grows. */
+export type CollectionIndexKind = "auto" | "FlatF32Index" | "RabitqPlusIndex";
+
+/** When an upsert or a delete counts as done: written and fsynced, or handed to the operating system. */
+export type Durability = "fsync" | "buffered";
+
+/** A part of a record that a reader may ask for. */
+export type RecordPart = "vector" | "text" | "metadata";
+
+/** A record on its way in. */
+export interface RecordInput<Meta extends object = Record<string, unknown>> {
+  /** 1 to 1,024 bytes of UTF-8; a UUID is made if it is left out. An existing record with this id is replaced. */
+  id?: string | undefined;
+  /** As many finite numbers as the collection has dimensions. Left out: the record can be read and filtered, but no search finds it. */
+  vector?: Float32Array | readonly number[] | undefined;
+  /** Stored as UTF-8; an unpaired surrogate becomes U+FFFD. */
+  text?: string | undefined;
+  /** Any JSON object; stored as `JSON.stringify` writes it and returned unchanged, key order included. */
+  metadata?: Meta | undefined;
+}
+
+/** A record as it is stored. Parts that were not asked for, or that it does not have, are absent. */
+export interface StoredRecord<Meta extends object = Record<string, unknown>> {
+  id: string;
+  vector?: Float32Array;
+  text?: string;
+  metadata?: Meta;
+}
+
+/** A record found by a search. */
+export interface CollectionHit<Meta extends object = Record<string, unknown>> extends StoredRecord<Meta> {
+  /** Similarity, higher is better: cosine in [-1, 1]; inner product; `1 / (1 + distance)` for l2. */
+  score: number;
+  /** Cosine: `1 - cos`. Inner product: the negated product. L2: Euclidean, not squared. */
+  distance: number;
+}
+
+/** How a collection is created or what it must be like when it exists. */
+export interface CollectionOptions {
+  /** 1 to 8,192. Left out: the first vector decides. */
+  dimensions?: number | undefined;
+  /** Default `"cosine"`. */
+  metric?: Metric | undefined;
+  /** Default `"auto"`: exact below 5,000 records, `RabitqPlusIndex` above. */
+  index?: CollectionIndexKind | undefined;
+}
+
+/** Options of {@link Collection.upsert}. */
+export interface UpsertOptions {
+  /** Stops before the next batch is committed; what is committed stays. */
+  signal?: AbortSignal | undefined;
+  /** Told after each committed batch. */
+  onProgress?: ((progress: UpsertProgress) => void) | undefined;
+  /** Default `"fsync"`: the promise resolves once everything survives a power cut. */
+  durability?: Durability | undefined;
+}
+
+/** How far an upsert is. */
+export interface UpsertProgress {
+  phase: "upsert";
+  /** Records committed so far. */
+  done: number;
+  /** Records in all, when the input says so. */
+  total: number | undefined;
+}
+
+/** What an upsert did. */
+export interface UpsertResult {
+  /** Ids of the records, in input order. */
+  ids: string[];
+  /** The state that holds them; ids of later states sort after it as strings. */
+  snapshot: string;
+}
+
+/** Which records to delete: exactly one of the three. */
+export type DeleteSelection<Meta extends object = Record<string, unknown>> =
+  | { ids: readonly string[]; filter?: never; all?: never }
+  | { filter: Filter<Meta>; ids?: never; all?: never }
+  | { all: true; ids?: never; filter?: never };
+
+/** Options of {@link Collection.delete}. */
+export interface DeleteOptions {
+  /** Default `"fsync"`. */
+  durability?: Durability | undefined;
+}
+
+/** What a delete did. */
+export interface DeleteResult {
+  /** Records that existed and are gone. */
+  deleted: number;
+  /** The state without them. */
+  snapshot: string;
+}
+
+/** Options of {@link Collection.get}. */
+export interface GetOptions {
+  /** Default `["text", "metadata"]`. */
+  include?: readonly RecordPart[] | undefined;
+}
+
+/** Maximal marginal relevance: relevance against variety. */
+export interface MmrOptions {
+  /** Candidates to choose from. Default `max(20, 4 * k)`. */
+  fetchK?: number | undefined;
+  /** 1 = relevance only, 0 = variety only. Default 0.5. */
+  lambda?: number | undefined;
+}
+
+/** Options of {@link Collection.search}. */
+export interface CollectionSearchOptions<Meta extends object = Record<string, unknown>> {
+  /** Records to return, at least 1. Default 10. */
+  k?: number | undefined;
+  /** Only records that match; applied before the best `k` are chosen. */
+  filter?: Filter<Meta> | undefined;
+  /** Trade relevance against variety among the answers. */
+  mmr?: MmrOptions | undefined;
+  /** Recall to reach on average, above 0 and at most 1; lower is faster. */
+  recallTarget?: number | undefined;
+  /** Leave out answers with a lower score. */
+  minScore?: number | undefined;
+  /** Default `["text", "metadata"]`. */
+  include?: readonly RecordPart[] | undefined;
+  /** Stops the search; the promise rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link Collection.scan}. */
+export interface ScanOptions<Meta extends object = Record<string, unknown>> {
+  /** Only records that match. */
+  filter?: Filter<Meta> | undefined;
+  /** Records fetched at a time. Default 1,000. */
+  chunkSize?: number | undefined;
+  /** Default `["text", "metadata"]`. */
+  include?: readonly RecordPart[] | undefined;
+  /** Stops the scan; the iterator throws the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Sizes and counts of a collection. */
+export interface CollectionStats {
+  name: string;
+  /** Records. */
+  records: number;
+  /** Records with a vector. */
+  vectors: number;
+  dimensions: number | undefined;
+  metric: Metric;
+  /** Class of the index in use now. */
+  index: string;
+  /** The newest committed state. */
+  snapshot: string;
+  /** Number of the newest checkpoint. */
+  generation: number;
+  /** Bytes of the log that the next open replays. */
+  walBytes: number;
+  /** Bytes of the checkpoint's files. */
+  checkpointBytes: number;
+  /** Bytes of the index on the heap and mapped. */
+  indexBytes: number;
+}
+
+/** Sizes and counts of a lake. */
+export interface LakeStats {
+  path: string | undefined;
+  collections: CollectionStats[];
+}
+
+/** What {@link Collection.verify} found. */
+export interface VerifyReport {
+  /** No problem was found. */
+  ok: boolean;
+  /** Files read. */
+  files: number;
+  /** Bytes read. */
+  bytes: number;
+  /** Records checked. */
+  records: number;
+  problems: VerifyProblem[];
+}
+
+/** One damage. */
+export interface VerifyProblem {
+  /** File, relative to the lake; empty for a disagreement between files. */
+  file: string;
+  /** What was expected and what was found. */
+  reason: string;
+}
