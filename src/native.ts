@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type * as binding from "../native/binding.js";
 import { ConfigError } from "./errors.js";
 
-/** What the binary exports. */
-export type NativeBinding = Record<string, never>;
+/** What the binary exports; the declarations are generated from `native/src`. */
+export type NativeBinding = typeof binding;
 
 const require = createRequire(import.meta.url);
 
@@ -81,7 +82,7 @@ function load(): NativeBinding {
   });
 }
 
-let binding: NativeBinding | undefined;
+let loaded: NativeBinding | undefined;
 
 /**
  * The native binding, loaded on the first call so that `import "rulake"` opens no shared library. This is the only
@@ -91,6 +92,6 @@ let binding: NativeBinding | undefined;
  * when the operating system refuses the one that is.
  */
 export function native(): NativeBinding {
-  binding ??= load();
-  return binding;
+  loaded ??= load();
+  return loaded;
 }
