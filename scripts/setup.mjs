@@ -30,13 +30,16 @@ function isInstalled() {
 }
 
 async function install() {
-  console.log("rulake: installing the development packages (npm ci; about a minute the first time)");
-  // The build follows as a step of its own, where its messages are not wrapped in npm's.
-  const args = ["ci", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"];
-  const installed = await run("npm-ci", "npm", args);
-  if (!installed.ok) {
+  console.log("rulake: installing the development packages (about a minute the first time)");
+  // `npm install --no-save` installs what the lock file says, like `npm ci`, but neither deletes node_modules under
+  // programs that use it nor refuses a lock file without the packages of other platforms. The build follows as a step
+  // of its own, where its messages are not wrapped in npm's.
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  const args = ["install", "--no-save", "--prefer-offline", "--ignore-scripts", ...quiet];
+  const installed = await run("npm-install", "npm", args);
+  if (!installed.ok || !isInstalled()) {
     explain(installed);
-    throw new BuildError("rulake: npm ci failed (see above).");
+    throw new BuildError("rulake: the packages of package-lock.json could not be installed (see above).");
   }
   console.log(`rulake: packages installed in ${installed.seconds.toFixed(0)} s`);
 }
