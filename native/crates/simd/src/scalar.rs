@@ -49,19 +49,19 @@ pub(crate) fn padded<T: Copy + Default, const N: usize>(tail: &[T]) -> [T; N] {
 
 #[inline(always)]
 fn sum_terms(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let (a_chunks, a_tail) = a.as_chunks::<LANES>();
+    let (b_chunks, b_tail) = b.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    let mut add = |x: &[f32; LANES], y: &[f32; LANES]| {
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
         for j in 0..LANES {
             lanes[j] += term(x[j], y[j]);
         }
-    };
-    let (a_chunks, a_tail) = a.as_chunks();
-    let (b_chunks, b_tail) = b.as_chunks();
-    for (x, y) in a_chunks.iter().zip(b_chunks) {
-        add(x, y);
     }
     if !a_tail.is_empty() {
-        add(&padded(a_tail), &padded(b_tail));
+        let (x, y): ([f32; LANES], [f32; LANES]) = (padded(a_tail), padded(b_tail));
+        for j in 0..LANES {
+            lanes[j] += term(x[j], y[j]);
+        }
     }
     fold(lanes)
 }
@@ -152,13 +152,15 @@ pub(crate) fn bounds(
     estimates: &mut [f32],
     lowers: &mut [f32],
 ) {
-    let inputs = acc.iter().zip(f_add).zip(f_rescale).zip(f_error);
-    let outputs = estimates.iter_mut().zip(lowers);
-    for ((((&acc, &f_add), &f_rescale), &f_error), (estimate, lower)) in inputs.zip(outputs) {
-        let ip = params.delta * acc as f32 + params.bias;
-        let value = (f_add + params.add) + f_rescale * ip;
-        *estimate = value;
-        *lower = value - (f_error * params.error + f_rescale.abs() * params.slack);
+    let len = acc.len();
+    let (f_add, f_rescale, f_error) = (&f_add[..len], &f_rescale[..len], &f_error[..len]);
+    let (estimates, lowers) = (&mut estimates[..len], &mut lowers[..len]);
+    for i in 0..len {
+        let ip = params.delta * acc[i] as f32 + params.bias;
+        let estimate = (f_add[i] + params.add) + f_rescale[i] * ip;
+        let margin = f_error[i] * params.error + f_rescale[i].abs() * params.slack;
+        estimates[i] = estimate;
+        lowers[i] = estimate - margin;
     }
 }
 

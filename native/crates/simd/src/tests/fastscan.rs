@@ -18,7 +18,12 @@ fn pack(codes: &[Vec<u8>], groups: usize) -> Vec<u8> {
     let mut packed = Vec::new();
     for block in codes.chunks_exact(32) {
         for g in 0..groups {
-            packed.extend((0..16).map(|j| block[j][g] | block[j + 16][g] << 4));
+            let (low, high) = block.split_at(16);
+            packed.extend(
+                low.iter()
+                    .zip(high)
+                    .map(|(low, high)| low[g] | high[g] << 4),
+            );
         }
     }
     packed

@@ -87,25 +87,66 @@ fn sum_i32(x: __m256i) -> i32 {
     _mm_cvtsi128_si32(x)
 }
 
-/// Strides 1, 2 and 4 in registers of eight, the rest by the generic passes.
+/// Sum of the two 128-bit halves, in 16-bit lanes.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_halves(x: __m256i) -> __m128i {
+    _mm_add_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
+}
+
 #[target_feature(enable = "avx2")]
 fn fht(x: &mut [f32]) {
     let (chunks, rest) = x.as_chunks_mut::<8>();
     if !rest.is_empty() {
         return scalar::fht(x);
     }
-    for chunk in chunks {
-        let x = load_floats(chunk);
-        // Each stage adds the partner, or subtracts from it where the stride's bit is set.
-        let partner = _mm256_permute_ps::<0b10_11_00_01>(x);
-        let x = _mm256_blend_ps::<0xaa>(_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
-        let partner = _mm256_permute_ps::<0b01_00_11_10>(x);
-        let x = _mm256_blend_ps::<0xcc>(_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
-        let partner = _mm256_permute2f128_ps::<0x01>(x, x);
-        let x = _mm256_blend_ps::<0xf0>(_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
-        store_floats(chunk, x);
+    match chunks.len() {
+        1 => fht_registers::<1>(chunks),
+        2 => fht_registers::<2>(chunks),
+        4 => fht_registers::<4>(chunks),
+        _ => fht_registers::<8>(chunks),
     }
-    scalar::fht_from(x, 8);
+    scalar::fht_from(x, 64);
+}
+
+/// The butterflies between registers `STRIDE` apart, if there are as many. The stride is a constant
+/// so that the loop unrolls and the array stays in registers.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn fht_stage<const N: usize, const STRIDE: usize>(registers: &mut [__m256; N]) {
+    for i in 0..N {
+        if i & STRIDE == 0 && i + STRIDE < N {
+            let (a, b) = (registers[i], registers[i + STRIDE]);
+            registers[i] = _mm256_add_ps(a, b);
+            registers[i + STRIDE] = _mm256_sub_ps(a, b);
+        }
+    }
+}
+
+/// Transforms every `N` chunks, in as many registers.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn fht_registers<const N: usize>(chunks: &mut [[f32; 8]]) {
+    for chunks in chunks.as_chunks_mut::<N>().0 {
+        let mut registers = [_mm256_setzero_ps(); N];
+        for (register, chunk) in registers.iter_mut().zip(chunks.iter()) {
+            let x = load_floats(chunk);
+            // Each stage adds the partner, or subtracts from it where the stride's bit is set.
+            let partner = _mm256_permute_ps::<0b10_11_00_01>(x);
+            let x = _mm256_blend_ps::<0xaa>(_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
+            let partner = _mm256_permute_ps::<0b01_00_11_10>(x);
+            let x = _mm256_blend_ps::<0xcc>(_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
+            let partner = _mm256_permute2f128_ps::<0x01>(x, x);
+            *register =
+                _mm256_blend_ps::<0xf0>(_mm256_add_ps(x, partner), _mm256_sub_ps(partner, x));
+        }
+        fht_stage::<N, 1>(&mut registers);
+        fht_stage::<N, 2>(&mut registers);
+        fht_stage::<N, 4>(&mut registers);
+        for (chunk, register) in chunks.iter_mut().zip(registers) {
+            store_floats(chunk, register);
+        }
+    }
 }
 
 /// Groups whose sums fit 16 bits: `256 * 255 < 2^16`.
@@ -144,9 +185,7 @@ pub(super) fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
             }
             for half in 0..2 {
                 let even = _mm256_sub_epi16(all[half], _mm256_slli_epi16::<8>(odd[half]));
-                let [even, odd] = [even, odd[half]].map(|x| {
-                    _mm_add_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
-                });
+                let (even, odd) = (add_halves(even), add_halves(odd[half]));
                 let first = _mm256_cvtepu16_epi32(_mm_unpacklo_epi16(even, odd));
                 let last = _mm256_cvtepu16_epi32(_mm_unpackhi_epi16(even, odd));
                 sums[2 * half] = _mm256_add_epi32(sums[2 * half], first);
@@ -226,7 +265,8 @@ fn dot_u8_i16(codes: &[u8], query: &[i16]) -> i32 {
 #[target_feature(enable = "avx2")]
 fn quantize(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) -> QuantizeSums {
     let zero = _mm256_setzero_ps();
-    let [scales, offsets, maxima] = [scale, offset, max].map(|value| _mm256_set1_ps(value));
+    let (scales, offsets) = (_mm256_set1_ps(scale), _mm256_set1_ps(offset));
+    let maxima = _mm256_set1_ps(max);
     // Packing works within 128-bit halves; this brings groups of four codes back in order.
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     let mut dots = [zero; 4];

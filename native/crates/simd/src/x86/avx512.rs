@@ -85,27 +85,62 @@ fn store_floats(floats: &mut [f32; 16], value: __m512) {
     unsafe { _mm512_storeu_ps(floats.as_mut_ptr(), value) }
 }
 
-/// Strides 1 to 8 in registers of 16, the rest by the generic passes.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq")]
 fn fht(x: &mut [f32]) {
     let (chunks, rest) = x.as_chunks_mut::<16>();
     if !rest.is_empty() {
         return scalar::fht(x);
     }
-    for chunk in chunks {
-        let x = load_floats(chunk);
-        // Each stage adds the partner, or subtracts from it where the stride's bit is set.
-        let partner = _mm512_permute_ps::<0b10_11_00_01>(x);
-        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xaaaa, partner, x);
-        let partner = _mm512_permute_ps::<0b01_00_11_10>(x);
-        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xcccc, partner, x);
-        let partner = _mm512_shuffle_f32x4::<0b10_11_00_01>(x, x);
-        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xf0f0, partner, x);
-        let partner = _mm512_shuffle_f32x4::<0b01_00_11_10>(x, x);
-        let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xff00, partner, x);
-        store_floats(chunk, x);
+    match chunks.len() {
+        1 => fht_registers::<1>(chunks),
+        2 => fht_registers::<2>(chunks),
+        4 => fht_registers::<4>(chunks),
+        8 => fht_registers::<8>(chunks),
+        _ => fht_registers::<16>(chunks),
     }
-    scalar::fht_from(x, 16);
+    scalar::fht_from(x, 256);
+}
+
+/// The butterflies between registers `STRIDE` apart, if there are as many. The stride is a constant
+/// so that the loop unrolls and the array stays in registers.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn fht_stage<const N: usize, const STRIDE: usize>(registers: &mut [__m512; N]) {
+    for i in 0..N {
+        if i & STRIDE == 0 && i + STRIDE < N {
+            let (a, b) = (registers[i], registers[i + STRIDE]);
+            registers[i] = _mm512_add_ps(a, b);
+            registers[i + STRIDE] = _mm512_sub_ps(a, b);
+        }
+    }
+}
+
+/// Transforms every `N` chunks, in as many registers.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn fht_registers<const N: usize>(chunks: &mut [[f32; 16]]) {
+    for chunks in chunks.as_chunks_mut::<N>().0 {
+        let mut registers = [_mm512_setzero_ps(); N];
+        for (register, chunk) in registers.iter_mut().zip(chunks.iter()) {
+            let x = load_floats(chunk);
+            // Each stage adds the partner, or subtracts from it where the stride's bit is set.
+            let partner = _mm512_permute_ps::<0b10_11_00_01>(x);
+            let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xaaaa, partner, x);
+            let partner = _mm512_permute_ps::<0b01_00_11_10>(x);
+            let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xcccc, partner, x);
+            let partner = _mm512_shuffle_f32x4::<0b10_11_00_01>(x, x);
+            let x = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xf0f0, partner, x);
+            let partner = _mm512_shuffle_f32x4::<0b01_00_11_10>(x, x);
+            *register = _mm512_mask_sub_ps(_mm512_add_ps(x, partner), 0xff00, partner, x);
+        }
+        fht_stage::<N, 1>(&mut registers);
+        fht_stage::<N, 2>(&mut registers);
+        fht_stage::<N, 4>(&mut registers);
+        fht_stage::<N, 8>(&mut registers);
+        for (chunk, register) in chunks.iter_mut().zip(registers) {
+            store_floats(chunk, register);
+        }
+    }
 }
 
 /// Scans blocks in pairs, which share the loads of the table and hide the latency of the sums.
@@ -247,7 +282,8 @@ fn dot_u8_i16(codes: &[u8], query: &[i16]) -> i32 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn quantize(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) -> QuantizeSums {
     let zero = _mm512_setzero_ps();
-    let [scales, offsets, maxima] = [scale, offset, max].map(|value| _mm512_set1_ps(value));
+    let (scales, offsets) = (_mm512_set1_ps(scale), _mm512_set1_ps(offset));
+    let maxima = _mm512_set1_ps(max);
     let mut dots = [zero; 2];
     let mut sums = [_mm512_setzero_si512(); 2];
     let mut squares = [_mm512_setzero_si512(); 2];
@@ -282,8 +318,8 @@ fn quantize(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) -> Q
     for (lanes, dots) in lanes.as_chunks_mut().0.iter_mut().zip(dots) {
         store_floats(lanes, dots);
     }
-    let [sum, sum_squares] = [sums, squares]
-        .map(|[low, high]| _mm512_reduce_add_epi32(_mm512_add_epi32(low, high)) as u32);
+    let sum = _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1])) as u32;
+    let sum_squares = _mm512_reduce_add_epi32(_mm512_add_epi32(squares[0], squares[1])) as u32;
     scalar::Quantized {
         lanes,
         sum,
