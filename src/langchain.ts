@@ -1,0 +1,1 @@
+export { OnnxEmbeddings, type OnnxEmbeddingsParams } from "./embeddings/langchain.js";

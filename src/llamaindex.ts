@@ -1,0 +1,1 @@
+export { OnnxEmbedding, type OnnxEmbeddingOptions } from "./embeddings/llamaindex.js";
