@@ -45,8 +45,7 @@ for (const [where, { optionalDependencies = {}, dev }] of Object.entries(package
   for (const [name, version] of Object.entries(optionalDependencies)) {
     const platform = platformOf(name);
     if (platform === undefined || resolves(where, name)) continue;
-    const { cpu, ...rest } = platform;
-    packages[`node_modules/${name}`] = { version, cpu, ...(dev ? { dev } : {}), optional: true, ...rest };
+    packages[`node_modules/${name}`] = { version, ...(dev ? { dev } : {}), optional: true, ...platform };
     added++;
   }
 }
