@@ -86,7 +86,7 @@ impl From<Vec<String>> for Fact {
 /// perhaps `hint`, thrown by a synchronous export or as the rejection of a promise; `src/errors.ts` makes it a `RuLakeError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// Stable, SCREAMING_SNAKE.
+    /// Stable, `SCREAMING_SNAKE`.
     pub code: String,
     /// See [`Category`].
     pub category: Category,
@@ -111,7 +111,13 @@ impl Failure {
             "CONFLICT" => Category::Transient,
             _ => Category::Permanent,
         };
-        Self { code, category, message: message.into(), context: Vec::new(), hint: None }
+        Self {
+            code,
+            category,
+            message: message.into(),
+            context: Vec::new(),
+            hint: None,
+        }
     }
 
     /// Adds a fact.
@@ -153,7 +159,8 @@ impl Failure {
     pub fn into_js(self, env: &Env) -> napi::Error {
         let message = self.message.clone();
         // What cannot be attached (an environment that is shutting down) is given up: nobody is left to read it.
-        self.try_into_js(env).unwrap_or_else(|_| napi::Error::from_reason(message))
+        self.try_into_js(env)
+            .unwrap_or_else(|_| napi::Error::from_reason(message))
     }
 
     fn try_into_js(self, env: &Env) -> napi::Result<napi::Error> {
@@ -182,25 +189,34 @@ impl From<rabitq::Error> for Failure {
         use rabitq::Error as E;
         let failure = Self::new(error.code(), error.to_string());
         match &error {
-            E::InvalidDimensions { got } => {
-                failure.with("dimensions", *got).with("max", rabitq::MAX_DIMENSIONS)
+            E::InvalidDimensions { got } => failure
+                .with("dimensions", *got)
+                .with("max", rabitq::MAX_DIMENSIONS),
+            E::DimensionMismatch { expected, got } => {
+                failure.with("expected", *expected).with("got", *got)
             }
-            E::DimensionMismatch { expected, got } => failure.with("expected", *expected).with("got", *got),
-            E::NotFinite { row, position, value } => {
-                failure.with("row", *row).with("position", *position).with("value", value.to_string())
-            }
+            E::NotFinite {
+                row,
+                position,
+                value,
+            } => failure
+                .with("row", *row)
+                .with("position", *position)
+                .with("value", value.to_string()),
             E::NormOutOfRange { row, norm_squared } => failure
                 .with("row", *row)
                 .with("normSquared", *norm_squared)
                 .hint("Scale the vectors, for instance to unit length."),
             E::InvalidK { got } => failure.with("k", *got),
             E::DuplicateId { id } => failure.with("id", *id),
-            E::IdCountMismatch { ids, vectors } => failure.with("ids", *ids).with("vectors", *vectors),
+            E::IdCountMismatch { ids, vectors } => {
+                failure.with("ids", *ids).with("vectors", *vectors)
+            }
             E::InvalidOption { option, .. } => failure.with("option", *option),
             E::NoRawVectors { kind } => failure.with("kind", kind.name()),
-            E::UnsupportedFormat { path, reason } | E::Corrupt { path, reason } => {
-                failure.with("path", path.as_path()).with("reason", reason.as_str())
-            }
+            E::UnsupportedFormat { path, reason } | E::Corrupt { path, reason } => failure
+                .with("path", path.as_path())
+                .with("reason", reason.as_str()),
             E::Io { path, source } => from_io(failure, path, source),
             E::Cancelled => failure,
         }
@@ -211,8 +227,10 @@ impl From<rabitq::Error> for Failure {
 #[must_use]
 pub fn from_io(failure: Failure, path: &Path, source: &std::io::Error) -> Failure {
     use std::io::ErrorKind as K;
-    let failure =
-        failure.category(Category::Infrastructure).with("path", path).with("reason", source.to_string());
+    let failure = failure
+        .category(Category::Infrastructure)
+        .with("path", path)
+        .with("reason", source.to_string());
     let failure = match source.raw_os_error() {
         Some(number) => failure.with("errno", f64::from(number)),
         None => failure,
@@ -234,17 +252,35 @@ mod tests {
 
     #[test]
     fn a_crate_error_keeps_its_code_and_facts() {
-        let failure = Failure::from(rabitq::Error::DimensionMismatch { expected: 3, got: 4 });
-        assert_eq!((failure.code.as_str(), failure.category), ("DIMENSION_MISMATCH", Category::Permanent));
-        assert_eq!(failure.context, [("expected", Fact::Number(3.0)), ("got", Fact::Number(4.0))]);
+        let failure = Failure::from(rabitq::Error::DimensionMismatch {
+            expected: 3,
+            got: 4,
+        });
+        assert_eq!(
+            (failure.code.as_str(), failure.category),
+            ("DIMENSION_MISMATCH", Category::Permanent)
+        );
+        assert_eq!(
+            failure.context,
+            [("expected", Fact::Number(3.0)), ("got", Fact::Number(4.0))]
+        );
     }
 
     #[test]
     fn a_missing_file_is_infrastructure_and_names_the_path() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        let failure = Failure::from(rabitq::Error::Io { path: PathBuf::from("a/b"), source });
-        assert_eq!((failure.code.as_str(), failure.category), ("FILE_NOT_FOUND", Category::Infrastructure));
-        assert_eq!(failure.context.first(), Some(&("path", Fact::Text("a/b".into()))));
+        let failure = Failure::from(rabitq::Error::Io {
+            path: PathBuf::from("a/b"),
+            source,
+        });
+        assert_eq!(
+            (failure.code.as_str(), failure.category),
+            ("FILE_NOT_FOUND", Category::Infrastructure)
+        );
+        assert_eq!(
+            failure.context.first(),
+            Some(&("path", Fact::Text("a/b".into())))
+        );
         assert!(failure.hint.is_some());
     }
 }

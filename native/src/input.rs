@@ -37,14 +37,20 @@ impl InputBuffer {
             let mut rows = Rows::default();
             reserve(&mut rows.vectors, numbers)?;
             reserve(&mut rows.ids, ids)?;
-            Ok(Self { rows: Mutex::new(rows) })
+            Ok(Self {
+                rows: Mutex::new(rows),
+            })
         })
     }
 
     /// Copies a piece of the matrix.
     #[napi(catch_unwind)]
     pub fn append_vectors(&self, piece: &[f32]) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).vectors.extend_from_slice(piece);
+        self.rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .vectors
+            .extend_from_slice(piece);
     }
 
     /// Copies a piece of the ids, checked by JavaScript to be safe integers.
@@ -52,7 +58,11 @@ impl InputBuffer {
     pub fn append_ids(&self, piece: &[f64]) {
         #[expect(clippy::cast_possible_truncation, reason = "safe integers")]
         let ids = piece.iter().map(|&id| id as i64);
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).ids.extend(ids);
+        self.rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ids
+            .extend(ids);
     }
 }
 
@@ -81,8 +91,11 @@ fn reserve<T>(vec: &mut Vec<T>, items: f64) -> Result<()> {
     let items = items as usize;
     vec.try_reserve_exact(items).map_err(|_| {
         let bytes = items.saturating_mul(size_of::<T>());
-        Failure::new("OUT_OF_MEMORY", format!("the system has no {bytes} bytes to copy the input to"))
-            .with("bytes", bytes)
-            .hint("Add the rows in several calls.")
+        Failure::new(
+            "OUT_OF_MEMORY",
+            format!("the system has no {bytes} bytes to copy the input to"),
+        )
+        .with("bytes", bytes)
+        .hint("Add the rows in several calls.")
     })
 }

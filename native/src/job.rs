@@ -19,7 +19,7 @@
 //! * Copy typed arrays on the JavaScript thread (`&[f32]` in, `to_vec()`): JavaScript may write to them meanwhile.
 //!   More than a megabyte or two comes through [`crate::input::InputBuffer`], in pieces.
 //! * Return large results through a class that is read in pieces. Never build an object for each row.
-//! * A panic becomes the error `INTERNAL`. A worker_thread or process that ends with jobs in flight only loses answers.
+//! * A panic becomes the error `INTERNAL`. A `worker_thread` or process that ends with jobs in flight only loses answers.
 //! * Synchronous exports are `#[napi(catch_unwind)]` and put their body into [`guarded`].
 
 use std::any::Any;
@@ -39,12 +39,12 @@ use crate::pool::{self, Lane};
 ///
 /// # Errors
 /// If the environment cannot make a promise.
-pub fn run_guarded<'env, T, V, W, J>(
-    env: &'env Env,
+pub fn run_guarded<T, V, W, J>(
+    env: &Env,
     lane: Lane,
     work: W,
     into_js: J,
-) -> napi::Result<Object<'env>>
+) -> napi::Result<Object<'_>>
 where
     T: Send + 'static,
     V: ToNapiValue + 'static,
@@ -85,14 +85,18 @@ thread_local! {
 /// this shared object, so other native code is not affected.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|place| format!("{}:{}", place.file(), place.line()));
+        let place = info
+            .location()
+            .map(|place| format!("{}:{}", place.file(), place.line()));
         let _ = PANIC_PLACE.try_with(|cell| *cell.borrow_mut() = place);
     }));
 }
 
 fn from_panic(panic: &(dyn Any + Send)) -> Failure {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("no message");
     let failure = Failure::internal(format!("internal error: {text}")).with("panic", text);
     // A panic that came from another thread of the pool has left its place there.
@@ -151,10 +155,19 @@ impl JobControl {
     #[napi(catch_unwind)]
     #[must_use]
     pub fn progress(&self) -> Vec<JobProgress> {
-        let unread = std::mem::take(&mut *self.shared.unread.lock().unwrap_or_else(PoisonError::into_inner));
+        let unread = std::mem::take(
+            &mut *self
+                .shared
+                .unread
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
-        let event =
-            |p: rabitq::Progress| JobProgress { phase: p.phase, done: p.done as f64, total: p.total as f64 };
+        let event = |p: rabitq::Progress| JobProgress {
+            phase: p.phase,
+            done: p.done as f64,
+            total: p.total as f64,
+        };
         unread.into_iter().map(event).collect()
     }
 }
@@ -177,8 +190,15 @@ impl JobControl {
         if !self.shared.watched.load(Ordering::Relaxed) {
             return;
         }
-        let mut unread = self.shared.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        match unread.iter_mut().find(|earlier| earlier.phase == progress.phase) {
+        let mut unread = self
+            .shared
+            .unread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match unread
+            .iter_mut()
+            .find(|earlier| earlier.phase == progress.phase)
+        {
             // Reports of several threads may overtake each other.
             Some(earlier) if progress.done < earlier.done => {}
             Some(earlier) => *earlier = progress,
@@ -189,7 +209,10 @@ impl JobControl {
     /// Runs `work` with this handle in the form the `rabitq` crate takes.
     pub fn scope<T>(&self, work: impl FnOnce(rabitq::Control<'_>) -> T) -> T {
         let report = |progress| self.report(progress);
-        work(rabitq::Control { cancel: Some(self.cancel_flag()), progress: Some(&report) })
+        work(rabitq::Control {
+            cancel: Some(self.cancel_flag()),
+            progress: Some(&report),
+        })
     }
 }
 
@@ -226,13 +249,25 @@ mod tests {
     fn progress_keeps_the_newest_state_of_each_step() {
         let control = JobControl::new(true);
         for (phase, done) in [("encode", 1), ("encode", 5), ("encode", 3), ("write", 2)] {
-            control.report(rabitq::Progress { phase, done, total: 9 });
+            control.report(rabitq::Progress {
+                phase,
+                done,
+                total: 9,
+            });
         }
-        let seen: Vec<_> = control.progress().into_iter().map(|p| (p.phase, p.done)).collect();
+        let seen: Vec<_> = control
+            .progress()
+            .into_iter()
+            .map(|p| (p.phase, p.done))
+            .collect();
         assert_eq!(seen, [("encode", 5.0), ("write", 2.0)]);
         assert!(control.progress().is_empty());
         let unwatched = JobControl::new(false);
-        unwatched.report(rabitq::Progress { phase: "encode", done: 1, total: 1 });
+        unwatched.report(rabitq::Progress {
+            phase: "encode",
+            done: 1,
+            total: 1,
+        });
         assert!(unwatched.progress().is_empty());
     }
 }

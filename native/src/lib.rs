@@ -1,9 +1,17 @@
 //! The Node-API binding of the RaBitQ indexes and the lake. Arguments, threads and errors; no algorithm.
 
+// Exports register themselves with Node only outside of test builds, which see no caller.
+#![cfg_attr(test, allow(dead_code))]
+
+mod cpu;
 mod error;
+mod hits;
+mod index;
 mod input;
 mod job;
+mod parameters;
 mod pool;
+mod rows;
 
 /// Called once, when the library is loaded.
 #[napi_derive::module_init]

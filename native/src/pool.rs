@@ -30,7 +30,9 @@ const MAX_THREADS: usize = 8;
 /// Threads of either lane.
 #[must_use]
 pub fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
+    thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MAX_THREADS)
 }
 
 /// Queues a job. It runs at some later time on a thread of the lane; a panic inside it is swallowed.
@@ -79,16 +81,21 @@ impl WorkLane {
         for i in 0..threads().max(2) {
             let run = || {
                 yield_to_others();
-                WORK.run()
+                WORK.run();
             };
-            let started = thread::Builder::new().name(format!("rulake-job-{i}")).spawn(run);
+            let started = thread::Builder::new()
+                .name(format!("rulake-job-{i}"))
+                .spawn(run);
             drop(started);
         }
         Self::default()
     }
 
     fn push(&self, job: Job) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push_back(job);
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(job);
         self.arrived.notify_one();
     }
 
@@ -100,7 +107,10 @@ impl WorkLane {
                 job();
                 jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             } else {
-                jobs = self.arrived.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                jobs = self
+                    .arrived
+                    .wait(jobs)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
@@ -136,7 +146,9 @@ mod tests {
                 let sender = sender.clone();
                 spawn(lane, move || sender.send(i).unwrap());
             }
-            let mut seen: Vec<i32> = (0..100).map(|_| receiver.recv_timeout(PATIENCE).unwrap()).collect();
+            let mut seen: Vec<i32> = (0..100)
+                .map(|_| receiver.recv_timeout(PATIENCE).unwrap())
+                .collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..100).collect::<Vec<_>>());
         }
@@ -160,6 +172,9 @@ mod tests {
         for _ in 0..32 {
             receiver.recv_timeout(PATIENCE).unwrap();
         }
-        assert_eq!(*lock.lock().unwrap(), 32 * (0..10_000_u64).map(|i| i % 7).sum::<u64>());
+        assert_eq!(
+            *lock.lock().unwrap(),
+            32 * (0..10_000_u64).map(|i| i % 7).sum::<u64>()
+        );
     }
 }
