@@ -45,7 +45,8 @@ for (const [where, { optionalDependencies = {}, dev }] of Object.entries(package
   for (const [name, version] of Object.entries(optionalDependencies)) {
     const platform = platformOf(name);
     if (platform === undefined || resolves(where, name)) continue;
-    packages[`node_modules/${name}`] = { version, ...(dev ? { dev } : {}), optional: true, ...platform };
+    const rest = Object.entries({ ...platform, ...(dev ? { dev } : {}), optional: true }).sort();
+    packages[`node_modules/${name}`] = { version, ...Object.fromEntries(rest) };
     added++;
   }
 }
