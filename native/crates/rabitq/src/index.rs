@@ -1,120 +1,527 @@
 //! An index over vectors: build, search, change, save.
 
+use std::borrow::Cow;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::{BuildOptions, Control, Hit, Result, SearchOptions};
+use rayon::prelude::*;
 
-/// How much of a file is checked before it is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// Everything for files up to 64 MiB, larger files block by block when first read.
-    #[default]
-    Auto,
-    /// Every byte on opening.
-    Full,
-    /// Block by block when first read.
-    Lazy,
+use crate::bitset::Bitset;
+use crate::build::{Center, Shape};
+use crate::query::Query;
+use crate::rotate::Rotation;
+use crate::scan::Scan;
+use crate::state::{Live, State};
+use crate::topk::{Candidate, TopK};
+use crate::{
+    BuildOptions, Control, Error, Hit, Result, Rows, SearchOptions, Stats, file, rbpx, validate,
+};
+
+/// Allowed rows below which comparing raw vectors beats scanning the codes of all: a raw row costs about this many codes.
+const RAW_ROW_COST: usize = 24;
+
+/// Parts of at most this many rows are compared by raw vector without a look at their codes.
+const SMALL_PART: usize = 512;
+
+/// Growth at which the mean of the vectors is taken anew and all codes are made again.
+const RECENTER_GROWTH: usize = 4;
+
+/// Attempts at re-encoding before an addition goes ahead without; only writers that come first make one fail.
+const RECENTER_ATTEMPTS: usize = 3;
+
+/// An index. Shared freely between threads; readers never wait for writers, writers take turns.
+pub struct Index {
+    shape: Arc<Shape>,
+    state: RwLock<Arc<State>>,
+    /// Held while a version is replaced; never while work runs on a thread pool, whose idle threads might want it too.
+    writer: Mutex<()>,
 }
 
-/// How an index file is opened.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OpenOptions {
-    /// How much of the file is checked on opening.
-    pub verify: Verify,
-}
-
-/// What an index holds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stats {
-    /// Live rows.
-    pub rows: usize,
-    /// Deleted rows that still take space until the next save.
-    pub deleted: usize,
-    /// Bytes of codes and factors.
-    pub code_bytes: usize,
-    /// Bytes of raw vectors.
-    pub raw_bytes: usize,
-    /// Bytes that are mapped from a file rather than held on the heap.
-    pub mapped_bytes: usize,
-    /// Bytes on the heap.
-    pub heap_bytes: usize,
-    /// Immutable parts the rows are spread over.
-    pub parts: usize,
-}
-
-/// An index. Shared freely between threads; readers never wait for writers.
-pub struct Index {}
-
-/// A consistent view of the rows of an index at one moment, in insertion order.
-pub struct Rows {}
-
-impl Iterator for Rows {
-    type Item = Result<(i64, Vec<f32>)>;
-    fn next(&mut self) -> Option<Self::Item> {
-        todo!()
-    }
-}
-
-#[expect(unused_variables, clippy::missing_errors_doc)]
 impl Index {
     /// `vectors` is row-major; ids default to `0..n`. `n = 0` is legal.
-    pub fn build(vectors: &[f32], ids: Option<&[i64]>, options: &BuildOptions, control: Control<'_>) -> Result<Self> {
-        todo!()
+    ///
+    /// # Errors
+    /// `INVALID_DIMENSIONS`, `INVALID_OPTION`, `DIMENSION_MISMATCH`, `ID_COUNT_MISMATCH`, `DUPLICATE_ID`, `NOT_FINITE`,
+    /// `NORM_OUT_OF_RANGE`, `CANCELLED`.
+    pub fn build<'a>(
+        vectors: impl Into<Cow<'a, [f32]>>,
+        ids: Option<&[i64]>,
+        options: &BuildOptions,
+        control: Control<'_>,
+    ) -> Result<Self> {
+        options.validate()?;
+        let vectors = vectors.into();
+        let rows = validate::row_count(options.dimensions, &vectors)?;
+        if u32::try_from(rows).is_err() {
+            return Err(Error::InvalidOption {
+                option: "vectors",
+                reason: format!("{rows} rows are more than 2^32 - 1"),
+            });
+        }
+        let ids = match ids {
+            Some(ids) => ids.to_vec(),
+            None => (0..rows as i64).collect(),
+        };
+        validate::ids(&ids, rows)?;
+        let norms = validate::norms_squared(
+            simd::kernels(),
+            options.metric,
+            options.dimensions,
+            &vectors,
+        )?;
+        let shape = Shape {
+            options: options.clone(),
+            rotation: Rotation::from_seed(options.dimensions, options.seed),
+        };
+        let center = shape.center(&vectors, &norms);
+        let part = shape.part(&center, ids, vectors, norms, control)?;
+        Ok(Self::from_state(shape, State::new(center, part)))
     }
-    /// Opens a saved index (mapped) or an upstream `rbpx` file (rebuilt), told apart by their magic.
-    pub fn open(path: &Path, options: OpenOptions, control: Control<'_>) -> Result<Self> {
-        todo!()
+
+    pub(crate) fn from_state(shape: Shape, state: State) -> Self {
+        Self {
+            shape: Arc::new(shape),
+            state: RwLock::new(Arc::new(state)),
+            writer: Mutex::new(()),
+        }
     }
-    /// Writes atomically (temporary file, fsync, rename, fsync of the directory). A path ending in `.rbpx` gets the upstream format.
+
+    /// Opens a saved index (mapped) or an upstream `rbpx` file (rebuilt), told apart by their first bytes.
+    ///
+    /// # Errors
+    /// `FILE_NOT_FOUND`, `IO`, `UNSUPPORTED_FORMAT`, `CORRUPT_FILE`, `CANCELLED`.
+    pub fn open(path: &Path, options: file::OpenOptions, control: Control<'_>) -> Result<Self> {
+        if rbpx::is_rbpx(path)? {
+            rbpx::read(path, control)
+        } else {
+            file::open(path, options)
+        }
+    }
+
+    /// Writes atomically: temporary file, fsync, rename, fsync of the directory. A path that ends in `.rbpx` gets the
+    /// upstream format, which holds l2 [`crate::Kind::RabitqPlus`] indexes with ids below 2^32.
+    ///
+    /// # Errors
+    /// `IO`, `INVALID_OPTION` for what `rbpx` cannot hold, `CORRUPT_FILE` if a mapped block turns out damaged, `CANCELLED`.
     pub fn save(&self, path: &Path, control: Control<'_>) -> Result<()> {
-        todo!()
+        let state = self.snapshot();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "rbpx")
+        {
+            rbpx::write(path, &self.shape.options, &state, control)
+        } else {
+            file::save(path, &self.shape, &state, control)
+        }
     }
+
     /// Best first; ties in insertion order; at most `k`, fewer if the index (or the allow-list) is smaller.
-    pub fn search(&self, query: &[f32], k: usize, options: &SearchOptions<'_>, control: Control<'_>) -> Result<Vec<Hit>> {
-        todo!()
+    ///
+    /// # Errors
+    /// `INVALID_K`, `INVALID_OPTION`, `DIMENSION_MISMATCH`, `NOT_FINITE`, `NORM_OUT_OF_RANGE`, `CANCELLED`; `CORRUPT_FILE`
+    /// when a block of a mapped file is read for the first time and its checksum is wrong.
+    pub fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        options: &SearchOptions<'_>,
+        control: Control<'_>,
+    ) -> Result<Vec<Hit>> {
+        self.check_search(query, k, options)?;
+        if query.len() != self.shape.options.dimensions {
+            return Err(Error::DimensionMismatch {
+                expected: self.shape.options.dimensions,
+                got: query.len(),
+            });
+        }
+        let norm = validate::norm_squared(simd::kernels(), self.shape.options.metric, 0, query)?;
+        self.search_one(&self.snapshot(), query, norm, k, options, control)
     }
+
     /// One answer a query (row-major matrix), in parallel on the current rayon pool.
-    pub fn search_batch(&self, queries: &[f32], k: usize, options: &SearchOptions<'_>, control: Control<'_>) -> Result<Vec<Vec<Hit>>> {
-        todo!()
+    ///
+    /// # Errors
+    /// As [`Index::search`]; one bad query fails all.
+    pub fn search_batch(
+        &self,
+        queries: &[f32],
+        k: usize,
+        options: &SearchOptions<'_>,
+        control: Control<'_>,
+    ) -> Result<Vec<Vec<Hit>>> {
+        self.check_search(queries, k, options)?;
+        let dimensions = self.shape.options.dimensions;
+        validate::row_count(dimensions, queries)?;
+        let norms = validate::norms_squared(
+            simd::kernels(),
+            self.shape.options.metric,
+            dimensions,
+            queries,
+        )?;
+        let state = self.snapshot();
+        let answer = |(query, &norm): (&[f32], &f32)| {
+            self.search_one(&state, query, norm, k, options, control)
+        };
+        queries
+            .par_chunks_exact(dimensions)
+            .zip(&norms)
+            .map(answer)
+            .collect()
     }
+
+    fn check_search(&self, queries: &[f32], k: usize, options: &SearchOptions<'_>) -> Result<()> {
+        options.validate()?;
+        if k == 0 {
+            return Err(Error::InvalidK { got: k });
+        }
+        if options.rerank_factor.is_some() && !self.shape.options.keeps_raw() {
+            let reason = format!(
+                "a {} without raw vectors cannot rerank",
+                self.shape.options.kind
+            );
+            return Err(Error::InvalidOption {
+                option: "rerankFactor",
+                reason,
+            });
+        }
+        debug_assert!(queries.len() <= isize::MAX as usize);
+        Ok(())
+    }
+
+    fn search_one(
+        &self,
+        state: &State,
+        query: &[f32],
+        norm: f32,
+        k: usize,
+        options: &SearchOptions<'_>,
+        control: Control<'_>,
+    ) -> Result<Vec<Hit>> {
+        let k = k.min(state.rows());
+        if k == 0 {
+            return Ok(vec![]);
+        }
+        let query = Query::new(
+            &self.shape,
+            &state.center,
+            query,
+            norm,
+            epsilon(options.recall_target),
+        );
+        let masks: Vec<Option<Arc<Bitset>>> = state
+            .parts
+            .iter()
+            .map(|live| live.mask(options.allow))
+            .collect::<Result<_>>()?;
+        let mut scans = Vec::with_capacity(state.parts.len());
+        let mut first = 0;
+        for (live, mask) in state.parts.iter().zip(&masks) {
+            scans.push(Scan {
+                query: &query,
+                part: &live.part,
+                first,
+                mask: mask.as_deref(),
+                control,
+            });
+            first += live.part.rows() as u64;
+        }
+        let best = if query.is_directionless() {
+            first_rows(&scans, k)
+        } else {
+            let factor = options.rerank_factor.or(self.shape.options.rerank_factor);
+            self.best(&scans, k, factor)?
+        };
+        best.iter()
+            .map(|candidate| {
+                let (scan, row) = locate(&scans, candidate.row);
+                Ok(Hit {
+                    id: scan.part.ids.at(row)?,
+                    distance: query.distance(candidate.rank),
+                })
+            })
+            .collect()
+    }
+
+    /// The `k` best rows over all parts.
+    fn best(
+        &self,
+        scans: &[Scan<'_>],
+        k: usize,
+        rerank_factor: Option<u32>,
+    ) -> Result<Vec<Candidate>> {
+        let raw = self.shape.options.keeps_raw();
+        let capacity = match rerank_factor {
+            Some(factor) if raw => k.saturating_mul(factor as usize),
+            _ if raw => k,
+            // Estimates with a rounded query order the last places a little differently than those with the query itself.
+            _ => k.saturating_add(k.min(64)).max(16),
+        };
+        let by_bounds = raw && rerank_factor.is_none();
+        let mut top = TopK::new(capacity);
+        for scan in scans {
+            let rows = scan.part.rows();
+            let allowed = scan.mask.map_or(rows, Bitset::count);
+            match (&scan.part.codes, scan.query.estimator()) {
+                _ if allowed == 0 => {}
+                (Some(codes), Some(estimator))
+                    if !raw || (allowed > SMALL_PART && allowed > rows / RAW_ROW_COST) =>
+                {
+                    if by_bounds {
+                        scan.by_bounds(codes, estimator, &mut top)?;
+                    } else {
+                        scan.by_estimates(codes, estimator, &mut top)?;
+                    }
+                }
+                _ => scan.exact(&mut top)?,
+            }
+        }
+        let candidates = top.into_sorted();
+        if by_bounds || self.shape.options.effective_bits().is_none() {
+            return Ok(candidates);
+        }
+        let mut top = TopK::new(k);
+        for candidate in candidates {
+            let (scan, row) = locate(scans, candidate.row);
+            let rank = match (&scan.part.codes, scan.query.estimator()) {
+                _ if raw => scan.rank(row)?,
+                (Some(codes), Some(estimator)) => scan.estimate(codes, estimator, row)?,
+                _ => candidate.rank,
+            };
+            top.push(Candidate {
+                rank,
+                row: candidate.row,
+            });
+        }
+        Ok(top.into_sorted())
+    }
+
     /// Appends rows; an id that exists already is replaced (its row moves to the end). All or nothing.
+    ///
+    /// # Errors
+    /// `DIMENSION_MISMATCH`, `ID_COUNT_MISMATCH`, `DUPLICATE_ID`, `NOT_FINITE`, `NORM_OUT_OF_RANGE`, `CANCELLED`.
     pub fn add(&self, ids: &[i64], vectors: &[f32], control: Control<'_>) -> Result<()> {
-        todo!()
+        let options = &self.shape.options;
+        let rows = validate::row_count(options.dimensions, vectors)?;
+        validate::ids(ids, rows)?;
+        let norms =
+            validate::norms_squared(simd::kernels(), options.metric, options.dimensions, vectors)?;
+        if rows == 0 {
+            return Ok(());
+        }
+        for _ in 0..RECENTER_ATTEMPTS {
+            let state = self.snapshot();
+            if !self.wants_new_center(&state, rows) {
+                break;
+            }
+            let next = self.recentered(&state, ids, vectors, &norms, control)?;
+            if self
+                .replace(|current| Ok(Arc::ptr_eq(current, &state).then_some((next, ()))))
+                .transpose()
+                .is_some()
+            {
+                return Ok(());
+            }
+        }
+        loop {
+            let center = self.snapshot().center.clone();
+            let part = self.shape.part(
+                &center,
+                ids.to_vec(),
+                vectors.into(),
+                norms.clone(),
+                control,
+            )?;
+            let done = self.replace(|current| {
+                if !Arc::ptr_eq(&current.center, &center) {
+                    return Ok(None);
+                }
+                let (kept, _) = current.without(ids)?;
+                Ok(Some((kept.with(part)?, ())))
+            })?;
+            if done.is_some() {
+                return Ok(());
+            }
+        }
     }
-    /// Removes rows, missing ids are ignored; returns how many were there. Duplicates count once.
+
+    /// Removes rows, missing ids are ignored; returns how many were there. Repeats count once.
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE` if a mapped block turns out damaged.
     pub fn delete(&self, ids: &[i64]) -> Result<usize> {
-        todo!()
+        let deleted = self.replace(|current| current.without(ids).map(Some))?;
+        Ok(deleted.unwrap_or(0))
     }
-    /// The vector as it was given. `NO_RAW_VECTORS` if the kind keeps none.
+
+    /// The vector as it was given.
+    ///
+    /// # Errors
+    /// `NO_RAW_VECTORS` if the kind keeps none; `CORRUPT_FILE`.
     pub fn get(&self, id: i64) -> Result<Option<Vec<f32>>> {
-        todo!()
+        self.check_raw()?;
+        let state = self.snapshot();
+        match state.find(id)? {
+            Some((part, row)) => {
+                raw_row(&state.parts[part], row, self.shape.options.dimensions).map(Some)
+            }
+            None => Ok(None),
+        }
     }
+
     /// Whether a live row has this id.
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE`.
     pub fn contains(&self, id: i64) -> Result<bool> {
-        todo!()
+        Ok(self.snapshot().find(id)?.is_some())
     }
-    /// Iterates over `(id, vector)`. `NO_RAW_VECTORS` if the kind keeps none.
+
+    /// A consistent view of `(id, vector)` in insertion order.
+    ///
+    /// # Errors
+    /// `NO_RAW_VECTORS` if the kind keeps none.
     pub fn rows(&self) -> Result<Rows> {
-        todo!()
+        self.check_raw()?;
+        Ok(Rows::new(self.snapshot(), self.shape.options.dimensions))
     }
+
     /// Live ids, in insertion order.
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE`.
     pub fn ids(&self) -> Result<Vec<i64>> {
-        todo!()
+        let state = self.snapshot();
+        let mut ids = Vec::with_capacity(state.rows());
+        for live in &state.parts {
+            let all = live.part.ids.all()?;
+            ids.extend(
+                (0..all.len())
+                    .filter(|&row| live.is_live(row))
+                    .map(|row| all[row]),
+            );
+        }
+        Ok(ids)
     }
+
     /// Live rows.
     pub fn len(&self) -> usize {
-        todo!()
+        self.snapshot().rows()
     }
+
     /// Whether no row is live.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
     /// The options it was built with.
     pub fn options(&self) -> &BuildOptions {
-        todo!()
+        &self.shape.options
     }
+
     /// Sizes and counts.
     pub fn stats(&self) -> Stats {
-        todo!()
+        Stats::of(&self.snapshot())
     }
+
+    fn check_raw(&self) -> Result<()> {
+        if self.shape.options.keeps_raw() {
+            Ok(())
+        } else {
+            Err(Error::NoRawVectors {
+                kind: self.shape.options.kind,
+            })
+        }
+    }
+
+    fn snapshot(&self) -> Arc<State> {
+        self.state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts the version that `next` makes of the current one in its place, or leaves it if `next` makes none.
+    fn replace<T>(
+        &self,
+        next: impl FnOnce(&Arc<State>) -> Result<Option<(State, T)>>,
+    ) -> Result<Option<T>> {
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.snapshot();
+        let Some((state, value)) = next(&current)? else {
+            return Ok(None);
+        };
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        Ok(Some(value))
+    }
+
+    /// A mean of few rows serves many badly: estimates stay unbiased, but their bounds widen and more rows are reranked.
+    fn wants_new_center(&self, state: &State, rows: usize) -> bool {
+        let options = &self.shape.options;
+        let live = state.rows();
+        options.effective_bits().is_some()
+            && (live == 0
+                || (options.keeps_raw()
+                    && live + rows >= RECENTER_GROWTH * state.center.rows.max(1)))
+    }
+
+    fn recentered(
+        &self,
+        state: &State,
+        ids: &[i64],
+        vectors: &[f32],
+        norms: &[f32],
+        control: Control<'_>,
+    ) -> Result<State> {
+        let (kept, _) = state.without(ids)?;
+        let dimensions = self.shape.options.dimensions;
+        let mut all = (Vec::new(), Vec::new(), Vec::new());
+        for live in &kept.parts {
+            let Some(raw) = &live.part.raw else { continue };
+            for row in live.live_rows() {
+                all.0.push(live.part.ids.at(row)?);
+                all.1
+                    .extend_from_slice(raw.get(row * dimensions..(row + 1) * dimensions)?);
+                all.2.push(live.part.norms.at(row)?);
+            }
+        }
+        all.0.extend_from_slice(ids);
+        all.1.extend_from_slice(vectors);
+        all.2.extend_from_slice(norms);
+        let center: Center = self.shape.center(&all.1, &all.2);
+        let part = self
+            .shape
+            .part(&center, all.0, all.1.into(), all.2, control)?;
+        Ok(State::new(center, part))
+    }
+}
+
+/// A raw row of a part.
+pub(crate) fn raw_row(live: &Live, row: usize, dimensions: usize) -> Result<Vec<f32>> {
+    match &live.part.raw {
+        Some(raw) => Ok(raw.get(row * dimensions..(row + 1) * dimensions)?.to_vec()),
+        None => Ok(vec![]),
+    }
+}
+
+/// Width of the error bounds, in the deviations of the RaBitQ papers (their default is 1.9).
+fn epsilon(recall_target: Option<f32>) -> f32 {
+    let _ = recall_target;
+    1.9
+}
+
+fn first_rows(scans: &[Scan<'_>], k: usize) -> Vec<Candidate> {
+    let rows = scans.iter().flat_map(|scan| {
+        let allowed =
+            (0..scan.part.rows()).filter(|&row| scan.mask.is_none_or(|mask| mask.get(row)));
+        allowed.map(|row| Candidate {
+            rank: 0.0,
+            row: scan.first + row as u64,
+        })
+    });
+    rows.take(k).collect()
+}
+
+fn locate<'a, 's>(scans: &'a [Scan<'s>], row: u64) -> (&'a Scan<'s>, usize) {
+    let scan = &scans[scans.partition_point(|scan| scan.first <= row) - 1];
+    (scan, (row - scan.first) as usize)
 }

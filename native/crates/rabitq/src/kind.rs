@@ -30,7 +30,14 @@ impl Kind {
     /// The kind of a class name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::FlatF32, Self::Rabitq, Self::RabitqPlus, Self::RabitqAsym].into_iter().find(|k| k.name() == name)
+        [
+            Self::FlatF32,
+            Self::Rabitq,
+            Self::RabitqPlus,
+            Self::RabitqAsym,
+        ]
+        .into_iter()
+        .find(|k| k.name() == name)
     }
 }
 

@@ -3,19 +3,41 @@
 //! Gao & Long, "RaBitQ", SIGMOD 2024 (arXiv 2405.12497); Gao et al., extended RaBitQ, SIGMOD 2025 (arXiv 2409.09913).
 
 mod allow;
+mod bitset;
+mod build;
 mod control;
+mod encode;
 mod error;
+mod file;
+mod header;
 mod hit;
 mod index;
 mod kind;
+mod mapped;
 mod metric;
 mod options;
+mod pack;
+mod part;
+mod query;
+mod rbpx;
+mod rotate;
+mod rows;
+mod scan;
+mod section;
+mod state;
+mod stats;
+mod topk;
+mod validate;
+mod writer;
 
 pub use allow::AllowList;
 pub use control::{Control, Progress};
 pub use error::{Error, Result};
+pub use file::{OpenOptions, Verify};
 pub use hit::Hit;
-pub use index::{Index, OpenOptions, Rows, Stats, Verify};
+pub use index::Index;
 pub use kind::Kind;
 pub use metric::Metric;
 pub use options::{Bits, BuildOptions, MAX_DIMENSIONS, MAX_ID, SearchOptions};
+pub use rows::Rows;
+pub use stats::Stats;

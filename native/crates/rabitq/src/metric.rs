@@ -27,7 +27,9 @@ impl Metric {
     /// The metric of a name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Cosine, Self::InnerProduct, Self::L2].into_iter().find(|m| m.name() == name)
+        [Self::Cosine, Self::InnerProduct, Self::L2]
+            .into_iter()
+            .find(|m| m.name() == name)
     }
 
     /// Similarity of a reported distance, higher is better: `1 - d` for cosine, `-d` for inner product, `1 / (1 + d)` for l2.

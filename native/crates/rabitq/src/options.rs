@@ -39,7 +39,10 @@ impl Bits {
             1 => Ok(Self::One),
             5 => Ok(Self::Five),
             8 => Ok(Self::Eight),
-            other => Err(Error::InvalidOption { option: "bits", reason: format!("must be 1, 5 or 8, got {other}") }),
+            other => Err(Error::InvalidOption {
+                option: "bits",
+                reason: format!("must be 1, 5 or 8, got {other}"),
+            }),
         }
     }
 }
@@ -65,7 +68,14 @@ impl BuildOptions {
     /// Options with every default of a kind.
     #[must_use]
     pub fn new(kind: Kind, dimensions: usize, metric: Metric) -> Self {
-        Self { kind, dimensions, metric, seed: 42, bits: None, rerank_factor: None }
+        Self {
+            kind,
+            dimensions,
+            metric,
+            seed: 42,
+            bits: None,
+            rerank_factor: None,
+        }
     }
 
     /// Checks every option.
@@ -74,14 +84,23 @@ impl BuildOptions {
     /// `INVALID_DIMENSIONS`, `INVALID_OPTION`.
     pub fn validate(&self) -> Result<()> {
         if !(1..=MAX_DIMENSIONS).contains(&self.dimensions) {
-            return Err(Error::InvalidDimensions { got: self.dimensions });
+            return Err(Error::InvalidDimensions {
+                got: self.dimensions,
+            });
         }
         if self.kind == Kind::FlatF32 && self.bits.is_some() {
-            return Err(Error::InvalidOption { option: "bits", reason: "a FlatF32Index has no codes".into() });
+            return Err(Error::InvalidOption {
+                option: "bits",
+                reason: "a FlatF32Index has no codes".into(),
+            });
         }
         if self.kind == Kind::Rabitq && self.rerank_factor.is_some() {
-            let reason = "a RabitqIndex keeps no raw vectors to rerank with; use RabitqPlusIndex".into();
-            return Err(Error::InvalidOption { option: "rerankFactor", reason });
+            let reason =
+                "a RabitqIndex keeps no raw vectors to rerank with; use RabitqPlusIndex".into();
+            return Err(Error::InvalidOption {
+                option: "rerankFactor",
+                reason,
+            });
         }
         check_rerank_factor(self.rerank_factor)
     }
@@ -128,7 +147,10 @@ impl SearchOptions<'_> {
             && !(target > 0.0 && target <= 1.0)
         {
             let reason = format!("must be above 0 and at most 1, got {target}");
-            return Err(Error::InvalidOption { option: "recallTarget", reason });
+            return Err(Error::InvalidOption {
+                option: "recallTarget",
+                reason,
+            });
         }
         check_rerank_factor(self.rerank_factor)
     }
@@ -138,7 +160,10 @@ fn check_rerank_factor(factor: Option<u32>) -> Result<()> {
     match factor {
         Some(factor) if !(1..=1024).contains(&factor) => {
             let reason = format!("must be a whole number from 1 to 1024, got {factor}");
-            Err(Error::InvalidOption { option: "rerankFactor", reason })
+            Err(Error::InvalidOption {
+                option: "rerankFactor",
+                reason,
+            })
         }
         _ => Ok(()),
     }

@@ -1,0 +1,333 @@
+//! The index file: a 4 KiB header, 64-byte aligned sections, a checksum for every 64 KiB of them.
+//!
+//! Little-endian throughout. `docs/index-format.md` has the whole layout; version 1 files stay readable.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::build::{Center, Shape};
+use crate::header::{HEADER_BYTES, Header, SectionEntry, Tag};
+use crate::mapped::{CHECK_BLOCK, MappedFile};
+use crate::pack::{self, BLOCK};
+use crate::part::{Codes, Part};
+use crate::rotate::Rotation;
+use crate::section::{Plain, Section, as_bytes};
+use crate::state::State;
+use crate::writer::AtomicFile;
+use crate::{Control, Error, Index, Result};
+
+/// Files up to this size are checked whole on opening.
+const EAGER_BYTES: u64 = 64 << 20;
+
+/// How much of a file is checked before it is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Everything for files up to 64 MiB, larger files block by block when first read.
+    #[default]
+    Auto,
+    /// Every byte on opening.
+    Full,
+    /// Block by block when first read.
+    Lazy,
+}
+
+/// How an index file is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions {
+    /// How much of the file is checked on opening.
+    pub verify: Verify,
+}
+
+/// Maps an index file.
+pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Index> {
+    let header = Header::decode(path, &MappedFile::head(path, HEADER_BYTES)?)?;
+    let map = MappedFile::map(path, header.file_length)?;
+    let table = &map[header.body_end as usize..];
+    header.check_table(path, table)?;
+    let checksums = table
+        .chunks_exact(4)
+        .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect();
+    let file = Arc::new(MappedFile::new(
+        path,
+        map,
+        HEADER_BYTES..header.body_end as usize,
+        checksums,
+    ));
+    let eager = match options.verify {
+        Verify::Auto => header.file_length <= EAGER_BYTES,
+        Verify::Full => true,
+        Verify::Lazy => false,
+    };
+    if eager {
+        file.verify()?;
+    }
+
+    let rows = header.rows as usize;
+    let padded = crate::rotate::padded(header.options.dimensions);
+    let sections = Sections {
+        header: &header,
+        file: &file,
+    };
+    let words = sections.required::<u64>(Tag::Rotation, Rotation::word_count(padded))?;
+    let point = sections.required::<f32>(Tag::Center, header.options.dimensions)?;
+    let center = Center {
+        point: point.all()?.to_vec(),
+        rows: header.center_rows as usize,
+    };
+    let codes = match header.options.effective_bits() {
+        None => None,
+        Some(bits) => {
+            let filled = rows.next_multiple_of(BLOCK);
+            Some(Codes {
+                bits,
+                padded,
+                signs: sections.required(Tag::Signs, filled / BLOCK * pack::block_bytes(padded))?,
+                add: sections.required(Tag::Add, filled)?,
+                rescale: sections.required(Tag::Rescale, filled)?,
+                error: sections.required(Tag::Error, filled)?,
+                rows: sections.required(Tag::Codes, rows * pack::row_bytes(bits, padded))?,
+                max_add: header.max_add,
+            })
+        }
+    };
+    let raw = match header.options.keeps_raw() {
+        true => Some(sections.required(Tag::Raw, rows * header.options.dimensions)?),
+        false => None,
+    };
+    let part = Part {
+        ids: sections.required(Tag::Ids, rows)?,
+        by_id: sections.optional(Tag::ById, rows)?,
+        norms: sections.required(Tag::Norms, rows)?,
+        raw,
+        codes,
+    };
+    let rotation = Rotation::from_words(padded, words.all()?);
+    let shape = Shape {
+        options: header.options.clone(),
+        rotation,
+    };
+    Ok(Index::from_state(shape, State::new(center, part)))
+}
+
+struct Sections<'a> {
+    header: &'a Header,
+    file: &'a Arc<MappedFile>,
+}
+
+impl Sections<'_> {
+    fn optional<T: Plain>(&self, tag: Tag, len: usize) -> Result<Option<Section<T>>> {
+        let Some(entry) = self.header.sections.iter().find(|entry| entry.tag == tag) else {
+            return Ok(None);
+        };
+        if entry.length != (len * size_of::<T>()) as u64 {
+            let found = entry.length;
+            return Err(self.file.damaged(format!(
+                "section {tag:?}: {len} values expected, {found} bytes found"
+            )));
+        }
+        Ok(Some(Section::mapped(
+            self.file.clone(),
+            entry.offset as usize,
+            len,
+        )))
+    }
+
+    fn required<T: Plain>(&self, tag: Tag, len: usize) -> Result<Section<T>> {
+        self.optional(tag, len)?
+            .ok_or_else(|| self.file.damaged(format!("section {tag:?} is missing")))
+    }
+}
+
+/// Writes the live rows of a state as one part.
+pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'_>) -> Result<()> {
+    let sources: Vec<(&Part, Vec<usize>)> = state
+        .parts
+        .iter()
+        .map(|live| (&*live.part, live.live_rows()))
+        .collect();
+    let rows = state.rows();
+    // Everything but raw vectors is gathered in memory; those are copied through a buffer.
+    let lean: Vec<(Part, Vec<usize>)> = sources
+        .iter()
+        .map(|(part, rows)| {
+            (
+                Part {
+                    raw: None,
+                    ..(*part).clone()
+                },
+                rows.clone(),
+            )
+        })
+        .collect();
+    let lean: Vec<(&Part, Vec<usize>)> = lean
+        .iter()
+        .map(|(part, rows)| (part, rows.clone()))
+        .collect();
+    let part = Part::gather(&lean)?;
+    control.check()?;
+
+    let mut out = Body {
+        file: AtomicFile::create(path)?,
+        sections: vec![],
+        checks: Checks::default(),
+    };
+    out.file.write(&[0; HEADER_BYTES])?;
+    out.section(Tag::Rotation, &shape.rotation.words())?;
+    out.section(Tag::Center, &state.center.point)?;
+    out.section(Tag::Ids, part.ids.all()?)?;
+    if let Some(by_id) = &part.by_id {
+        out.section(Tag::ById, by_id.all()?)?;
+    }
+    out.section(Tag::Norms, part.norms.all()?)?;
+    let empty = || -> Vec<f32> { vec![] };
+    let max_add = part.codes.as_ref().map_or(0.0, |codes| codes.max_add);
+    match (&part.codes, shape.options.effective_bits()) {
+        (Some(codes), _) => {
+            out.section(Tag::Signs, codes.signs.all()?)?;
+            out.section(Tag::Add, codes.add.all()?)?;
+            out.section(Tag::Rescale, codes.rescale.all()?)?;
+            out.section(Tag::Error, codes.error.all()?)?;
+            out.section(Tag::Codes, codes.rows.all()?)?;
+        }
+        (None, Some(_)) => {
+            for tag in [Tag::Signs, Tag::Add, Tag::Rescale, Tag::Error, Tag::Codes] {
+                out.section(tag, &empty())?;
+            }
+        }
+        (None, None) => {}
+    }
+    if shape.options.keeps_raw() {
+        out.raw(&sources, shape.options.dimensions, rows, control)?;
+    }
+    out.finish(shape, state.center.rows, rows, max_add)
+}
+
+/// The sections of a file as they are written.
+struct Body {
+    file: AtomicFile,
+    sections: Vec<SectionEntry>,
+    checks: Checks,
+}
+
+impl Body {
+    fn section<T: Plain>(&mut self, tag: Tag, values: &[T]) -> Result<()> {
+        self.begin(tag)?;
+        self.write(as_bytes(values))
+    }
+
+    fn begin(&mut self, tag: Tag) -> Result<()> {
+        let padding = self.file.position().next_multiple_of(64) - self.file.position();
+        let padding = &[0; 64][..padding as usize];
+        self.checks.update(padding);
+        self.file.write(padding)?;
+        self.sections.push(SectionEntry {
+            tag,
+            offset: self.file.position(),
+            length: 0,
+        });
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.checks.update(bytes);
+        self.file.write(bytes)?;
+        if let Some(section) = self.sections.last_mut() {
+            section.length = self.file.position() - section.offset;
+        }
+        Ok(())
+    }
+
+    fn raw(
+        &mut self,
+        sources: &[(&Part, Vec<usize>)],
+        dimensions: usize,
+        total: usize,
+        control: Control<'_>,
+    ) -> Result<()> {
+        const RUN: usize = 4096;
+        self.begin(Tag::Raw)?;
+        let mut done = 0;
+        for (part, rows) in sources {
+            let Some(raw) = &part.raw else { continue };
+            for run in rows
+                .chunk_by(|a, b| a + 1 == *b)
+                .flat_map(|run| run.chunks(RUN))
+            {
+                control.check()?;
+                self.write(as_bytes(
+                    raw.get(run[0] * dimensions..(run[0] + run.len()) * dimensions)?,
+                ))?;
+                done += run.len();
+                control.report("write", done, total);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        shape: &Shape,
+        center_rows: usize,
+        rows: usize,
+        max_add: f32,
+    ) -> Result<()> {
+        let body_end = self.file.position();
+        let table: Vec<u8> = std::mem::take(&mut self.checks)
+            .finish()
+            .iter()
+            .flat_map(|sum| sum.to_le_bytes())
+            .collect();
+        self.file.write(&table)?;
+        let header = Header {
+            options: shape.options.clone(),
+            rows: rows as u64,
+            center_rows: center_rows as u64,
+            max_add,
+            body_end,
+            file_length: self.file.position(),
+            table_checksum: crc32c::crc32c(&table),
+            sections: self.sections,
+        };
+        self.file.write_head(&header.encode())?;
+        self.file.commit()
+    }
+}
+
+/// Checksums of consecutive blocks.
+#[derive(Default)]
+struct Checks {
+    done: Vec<u32>,
+    current: u32,
+    filled: usize,
+}
+
+impl Checks {
+    fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(CHECK_BLOCK - self.filled));
+            self.current = crc32c::crc32c_append(self.current, now);
+            self.filled += now.len();
+            if self.filled == CHECK_BLOCK {
+                self.done.push(std::mem::take(&mut self.current));
+                self.filled = 0;
+            }
+            bytes = later;
+        }
+    }
+
+    fn finish(mut self) -> Vec<u32> {
+        if self.filled > 0 {
+            self.done.push(self.current);
+        }
+        self.done
+    }
+}
+
+/// The error for a file that is not ours.
+pub(crate) fn unsupported(path: &Path, reason: impl Into<String>) -> Error {
+    Error::UnsupportedFormat {
+        path: path.into(),
+        reason: reason.into(),
+    }
+}

@@ -1,0 +1,129 @@
+//! A read-only mapped file whose bytes are checked, block by block, before they are believed.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::Mmap;
+use rayon::prelude::*;
+
+use crate::{Error, Result};
+
+/// Bytes covered by one checksum.
+pub(crate) const CHECK_BLOCK: usize = 64 * 1024;
+
+/// A mapping and the checksums of its body.
+pub(crate) struct MappedFile {
+    path: PathBuf,
+    map: Mmap,
+    /// Where the checked bytes begin and end.
+    body: Range<usize>,
+    checksums: Vec<u32>,
+    /// One bit a block: set once its checksum was found right.
+    checked: Vec<AtomicU64>,
+}
+
+impl MappedFile {
+    /// Maps a file of exactly the expected length.
+    ///
+    /// Index files are written to a temporary name, renamed into place and never changed afterwards, so a mapping cannot
+    /// be cut short by this library. A foreign program that truncates a file in use can still raise SIGBUS.
+    pub(crate) fn map(path: &Path, length: u64) -> Result<Mmap> {
+        let io = |source| Error::Io {
+            path: path.into(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        let found = file.metadata().map_err(io)?.len();
+        if found != length {
+            return Err(Error::Corrupt {
+                path: path.into(),
+                reason: format!("{length} bytes expected, {found} found"),
+            });
+        }
+        // SAFETY: the mapping is read-only and private to this process; the file behind it is immutable by the protocol
+        // described above, so the bytes do not change while references to them live.
+        unsafe { Mmap::map(&file) }.map_err(io)
+    }
+
+    /// Reads the first bytes of a file, fewer if it is shorter.
+    pub(crate) fn head(path: &Path, length: usize) -> Result<Vec<u8>> {
+        let io = |source| Error::Io {
+            path: path.into(),
+            source,
+        };
+        let mut head = Vec::with_capacity(length);
+        File::open(path)
+            .map_err(io)?
+            .take(length as u64)
+            .read_to_end(&mut head)
+            .map_err(io)?;
+        Ok(head)
+    }
+
+    pub(crate) fn new(path: &Path, map: Mmap, body: Range<usize>, checksums: Vec<u32>) -> Self {
+        let words = checksums.len().div_ceil(64);
+        let checked = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            path: path.into(),
+            map,
+            body,
+            checksums,
+            checked,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The error for contents that pass their checksum and still make no sense.
+    pub(crate) fn damaged(&self, reason: String) -> Error {
+        Error::Corrupt {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
+    /// Bytes of the file, checked.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> Result<&[u8]> {
+        if !range.is_empty() {
+            let first = (range.start - self.body.start) / CHECK_BLOCK;
+            let last = (range.end - 1 - self.body.start) / CHECK_BLOCK;
+            for block in first..=last {
+                if self.checked[block / 64].load(Ordering::Acquire) >> (block % 64) & 1 == 0 {
+                    self.check(block)?;
+                }
+            }
+        }
+        Ok(&self.map[range])
+    }
+
+    /// Checks every block, in parallel.
+    pub(crate) fn verify(&self) -> Result<()> {
+        (0..self.checksums.len())
+            .into_par_iter()
+            .try_for_each(|block| self.check(block))
+    }
+
+    #[cold]
+    fn check(&self, block: usize) -> Result<()> {
+        let start = self.body.start + block * CHECK_BLOCK;
+        let end = (start + CHECK_BLOCK).min(self.body.end);
+        let found = crc32c::crc32c(&self.map[start..end]);
+        let expected = self.checksums[block];
+        if found != expected {
+            let reason = format!(
+                "bytes {start}..{end}: checksum {expected:08x} expected, {found:08x} found"
+            );
+            return Err(Error::Corrupt {
+                path: self.path.clone(),
+                reason,
+            });
+        }
+        self.checked[block / 64].fetch_or(1 << (block % 64), Ordering::Release);
+        Ok(())
+    }
+}

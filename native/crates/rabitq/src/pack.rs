@@ -1,0 +1,137 @@
+//! Where a code's bits lie: FastScan blocks for the signs, nibble or byte rows for the rest.
+//!
+//! A block holds the sign bits of 32 rows. For each group of 4 coordinates it has 16 bytes; byte `j` carries the 4 bits of
+//! row `j` in its low nibble and those of row `j + 16` in its high nibble, so that one byte shuffle looks up 32 rows
+//! (André, Kermarrec & Le Scouarnec, "Cache locality is not enough", VLDB 2015).
+
+use crate::Bits;
+
+/// Rows in a FastScan block.
+pub(crate) const BLOCK: usize = 32;
+
+/// Bytes of a block for `padded` coordinates.
+pub(crate) fn block_bytes(padded: usize) -> usize {
+    padded / 4 * 16
+}
+
+/// Bytes of the two factors in front of a full code.
+const ROW_HEAD: usize = 8;
+
+/// Bytes of one row of [`ROW_HEAD`] and the full code; 0 for sign-only codes.
+pub(crate) fn row_bytes(bits: Bits, padded: usize) -> usize {
+    match bits {
+        Bits::One => 0,
+        Bits::Five => ROW_HEAD + padded / 2,
+        Bits::Eight => ROW_HEAD + padded,
+    }
+}
+
+/// Sets the sign bits of row `lane` in a zeroed block.
+pub(crate) fn put_signs(block: &mut [u8], lane: usize, signs: impl Iterator<Item = bool>) {
+    let (byte, shift) = (lane % 16, lane / 16 * 4);
+    for (i, sign) in signs.enumerate() {
+        block[i / 4 * 16 + byte] |= u8::from(sign) << (shift + i % 4);
+    }
+}
+
+/// Sign bits of row `lane`.
+pub(crate) fn signs(block: &[u8], lane: usize, padded: usize) -> impl Iterator<Item = bool> {
+    let (byte, shift) = (lane % 16, lane / 16 * 4);
+    (0..padded).map(move |i| block[i / 4 * 16 + byte] >> (shift + i % 4) & 1 == 1)
+}
+
+/// Copies the sign bits of a row from one block to a zeroed lane of another.
+pub(crate) fn move_signs(from: &[u8], from_lane: usize, to: &mut [u8], to_lane: usize) {
+    let (source, source_shift) = (from_lane % 16, from_lane / 16 * 4);
+    let (target, target_shift) = (to_lane % 16, to_lane / 16 * 4);
+    for (from, to) in from.chunks_exact(16).zip(to.chunks_exact_mut(16)) {
+        to[target] |= (from[source] >> source_shift & 0x0F) << target_shift;
+    }
+}
+
+/// Writes the part of a code that the sign block does not hold: the low 4 of 5 bits as nibbles, or all 8 bits as bytes.
+pub(crate) fn put_row(bits: Bits, row: &mut [u8], rescale: f32, error: f32, codes: &[u8]) {
+    let (head, body) = row.split_at_mut(ROW_HEAD);
+    head[..4].copy_from_slice(&rescale.to_le_bytes());
+    head[4..].copy_from_slice(&error.to_le_bytes());
+    match bits {
+        Bits::One => {}
+        Bits::Five => {
+            for (out, codes) in body.chunks_exact_mut(32).zip(codes.chunks_exact(64)) {
+                for ((byte, low), high) in out.iter_mut().zip(&codes[..32]).zip(&codes[32..]) {
+                    *byte = (low & 0x0F) | (high & 0x0F) << 4;
+                }
+            }
+        }
+        Bits::Eight => body.copy_from_slice(codes),
+    }
+}
+
+/// The factors `(rescale, error)` and the code bytes of a row.
+pub(crate) fn row_parts(row: &[u8]) -> (f32, f32, &[u8]) {
+    let (head, body) = row.split_at(ROW_HEAD);
+    let float =
+        |at: usize| f32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    (float(0), float(4), body)
+}
+
+/// The whole code of a row as numbers, from its sign bits and, beyond one bit, its code bytes.
+pub(crate) fn unpack(bits: Bits, body: &[u8], signs: impl Iterator<Item = bool>, out: &mut [f32]) {
+    match bits {
+        Bits::One => {
+            for (value, sign) in out.iter_mut().zip(signs) {
+                *value = f32::from(u8::from(sign));
+            }
+        }
+        Bits::Five => {
+            for (i, (value, sign)) in out.iter_mut().zip(signs).enumerate() {
+                let byte = body[i / 64 * 32 + i % 32];
+                let low = if i % 64 < 32 { byte & 0x0F } else { byte >> 4 };
+                *value = f32::from(low | u8::from(sign) << 4);
+            }
+        }
+        Bits::Eight => {
+            for (value, byte) in out.iter_mut().zip(body) {
+                *value = f32::from(*byte);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_comes_back_from_any_lane() {
+        let padded = 128;
+        for bits in [Bits::Five, Bits::Eight] {
+            let levels = 1u32 << bits.total();
+            for lane in 0..BLOCK {
+                let codes: Vec<u8> = (0..padded)
+                    .map(|i| ((i * 37 + lane * 11) as u32 % levels) as u8)
+                    .collect();
+                let mut block = vec![0; block_bytes(padded)];
+                put_signs(
+                    &mut block,
+                    lane,
+                    codes.iter().map(|&c| u32::from(c) >= levels / 2),
+                );
+                let mut moved = vec![0; block_bytes(padded)];
+                move_signs(&block, lane, &mut moved, (lane + 5) % BLOCK);
+                let mut row = vec![0; row_bytes(bits, padded)];
+                put_row(bits, &mut row, 1.5, 0.25, &codes);
+                let (rescale, error, body) = row_parts(&row);
+                assert_eq!((rescale, error), (1.5, 0.25));
+                let mut out = vec![0.0; padded];
+                unpack(
+                    bits,
+                    body,
+                    signs(&moved, (lane + 5) % BLOCK, padded),
+                    &mut out,
+                );
+                assert_eq!(out, codes.iter().map(|&c| f32::from(c)).collect::<Vec<_>>());
+            }
+        }
+    }
+}

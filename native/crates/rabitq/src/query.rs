@@ -1,0 +1,265 @@
+//! A query made ready for scanning: normalised, centred, rotated, and quantized for the integer kernels.
+
+use simd::{BoundParams, Kernels};
+
+use crate::build::{Center, Shape, scale};
+use crate::pack;
+use crate::{Bits, Metric};
+
+/// How many standard deviations of rounding error the bounds allow for. Table and query rounding are sums of hundreds of
+/// independent roundings, so four deviations are passed about once in 30,000 rows.
+const ROUNDING_DEVIATIONS: f32 = 4.0;
+
+/// A query and everything derived from it.
+pub(crate) struct Query<'a> {
+    kernels: &'static Kernels,
+    metric: Metric,
+    vector: &'a [f32],
+    norm_squared: f32,
+    estimator: Option<Estimator>,
+}
+
+/// The centred, rotated query and its quantized forms.
+pub(crate) struct Estimator {
+    rotated: Vec<f32>,
+    sum: f32,
+    /// Constants for the sign bits; `pub` for the scan.
+    pub signs: BoundParams,
+    pub lut: Vec<u8>,
+    full: FullCode,
+    /// Magnitudes that bound the rounding error of an estimate, beside those of the row.
+    pub magnitude: f32,
+}
+
+/// Constants for whole codes: `<x', q> = sign_weight · acc + step · dot + bias`.
+struct FullCode {
+    bits: Bits,
+    step: f32,
+    bias: f32,
+    sign_weight: f32,
+    slack: f32,
+    bytes: Vec<i8>,
+    words: Vec<i16>,
+}
+
+impl<'a> Query<'a> {
+    /// `vector` and its squared norm were validated; `epsilon` is the width of the error bound in deviations.
+    pub(crate) fn new(
+        shape: &Shape,
+        center: &Center,
+        vector: &'a [f32],
+        norm_squared: f32,
+        epsilon: f32,
+    ) -> Self {
+        let kernels = simd::kernels();
+        let estimator = shape
+            .options
+            .effective_bits()
+            .map(|bits| Estimator::new(shape, center, bits, vector, norm_squared, epsilon));
+        Self {
+            kernels,
+            metric: shape.options.metric,
+            vector,
+            norm_squared,
+            estimator,
+        }
+    }
+
+    /// A zero vector has no direction: every row is equally far by angle and by product.
+    pub(crate) fn is_directionless(&self) -> bool {
+        self.metric != Metric::L2 && self.norm_squared == 0.0
+    }
+
+    /// By convention a zero vector has cosine 0 to everything.
+    pub(crate) fn is_right_angled(&self, row_norm_squared: f32) -> bool {
+        self.metric == Metric::Cosine && (self.norm_squared == 0.0 || row_norm_squared == 0.0)
+    }
+
+    pub(crate) fn estimator(&self) -> Option<&Estimator> {
+        self.estimator.as_ref()
+    }
+
+    pub(crate) fn kernels(&self) -> &'static Kernels {
+        self.kernels
+    }
+
+    /// Rank of a raw row, smaller is better: squared distance, negated product or negated cosine.
+    pub(crate) fn rank(&self, row: &[f32], row_norm_squared: f32) -> f64 {
+        match self.metric {
+            Metric::L2 => f64::from(self.kernels.l2_squared(self.vector, row)),
+            Metric::InnerProduct => -f64::from(self.kernels.dot(self.vector, row)),
+            Metric::Cosine if self.is_right_angled(row_norm_squared) => 0.0,
+            // Products of two f32 are exact in f64, so a vector's cosine with itself is exactly 1.
+            Metric::Cosine => {
+                let length = (f64::from(self.norm_squared) * f64::from(row_norm_squared)).sqrt();
+                -(f64::from(self.kernels.dot(self.vector, row)) / length).clamp(-1.0, 1.0)
+            }
+        }
+    }
+
+    /// The distance users see for a rank, exact or estimated.
+    pub(crate) fn distance(&self, rank: f64) -> f64 {
+        match self.metric {
+            Metric::L2 => rank.max(0.0).sqrt(),
+            Metric::InnerProduct => rank,
+            Metric::Cosine => 1.0 + rank.clamp(-1.0, 1.0),
+        }
+    }
+}
+
+impl Estimator {
+    fn new(
+        shape: &Shape,
+        center: &Center,
+        bits: Bits,
+        vector: &[f32],
+        norm_squared: f32,
+        epsilon: f32,
+    ) -> Self {
+        let kernels = simd::kernels();
+        let metric = shape.options.metric;
+        let scale = scale(metric, norm_squared);
+        let mut rotated = vec![0.0; shape.rotation.padded()];
+        for ((out, &value), &middle) in rotated.iter_mut().zip(vector).zip(&center.point) {
+            *out = value * scale - middle;
+        }
+        let length_squared = kernels.dot(&rotated, &rotated);
+        let add = match metric {
+            Metric::L2 => length_squared,
+            Metric::Cosine | Metric::InnerProduct => -scale * kernels.dot(vector, &center.point),
+        };
+        shape.rotation.apply(kernels, &mut rotated);
+        let sum = rotated.iter().map(|&v| f64::from(v)).sum::<f64>() as f32;
+        let (lut, delta, lowest) = lookup_table(&rotated);
+        let groups = (rotated.len() / 4) as f32;
+        let slack = delta * (ROUNDING_DEVIATIONS * (groups / 12.0).sqrt()).min(groups / 2.0);
+        let signs = BoundParams {
+            delta,
+            bias: lowest - 0.5 * sum,
+            add,
+            error: epsilon * length_squared.sqrt(),
+            slack,
+        };
+        let full = FullCode::new(bits, &rotated, sum, &signs, lowest);
+        Self {
+            rotated,
+            sum,
+            signs,
+            lut,
+            full,
+            magnitude: add.abs() + length_squared,
+        }
+    }
+
+    /// Estimate and lower bound of a row's rank from its whole code. `acc` is its FastScan sum.
+    pub(crate) fn refine(&self, kernels: &Kernels, acc: u32, add: f32, row: &[u8]) -> (f32, f32) {
+        let (rescale, error, body) = pack::row_parts(row);
+        let dot = match self.full.bits {
+            Bits::Eight => kernels.dot_u8_i16(body, &self.full.words),
+            _ => kernels.dot_u4_i8(body, &self.full.bytes),
+        };
+        let product =
+            self.full.sign_weight * acc as f32 + self.full.step * dot as f32 + self.full.bias;
+        let estimate = (add + self.signs.add) + rescale * product;
+        (
+            estimate,
+            estimate - (error * self.signs.error + rescale.abs() * self.full.slack),
+        )
+    }
+
+    /// Estimate with the query as it is, from the row's whole code as numbers.
+    pub(crate) fn estimate(&self, kernels: &Kernels, codes: &[f32], add: f32, rescale: f32) -> f32 {
+        let shift = -0.5 * ((1u32 << self.full.bits.total()) - 1) as f32;
+        let product = kernels.dot(&self.rotated, codes) + shift * self.sum;
+        (add + self.signs.add) + rescale * product
+    }
+}
+
+/// For each 4 coordinates the 16 sums of their subsets, as 8-bit steps above the group's smallest sum.
+/// Returns the table, the step, and the total of the smallest sums.
+fn lookup_table(rotated: &[f32]) -> (Vec<u8>, f32, f32) {
+    let widest = rotated
+        .chunks_exact(4)
+        .map(|q| q.iter().map(|v| v.abs()).sum::<f32>())
+        .fold(0.0, f32::max);
+    let delta = widest / 255.0;
+    let inverse = if delta > 0.0 { 1.0 / delta } else { 0.0 };
+    let mut lut = Vec::with_capacity(rotated.len() * 4);
+    let mut lowest = 0.0f64;
+    for q in rotated.chunks_exact(4) {
+        let smallest: f32 = q.iter().map(|v| v.min(0.0)).sum();
+        lowest += f64::from(smallest);
+        let mut sums = [0.0f32; 16];
+        for (bit, &value) in q.iter().enumerate() {
+            for code in 0..1 << bit {
+                sums[code | 1 << bit] = sums[code] + value;
+            }
+        }
+        lut.extend(
+            sums.iter()
+                .map(|sum| ((sum - smallest) * inverse + 0.5) as u8),
+        );
+    }
+    (lut, delta, lowest as f32)
+}
+
+impl FullCode {
+    fn new(bits: Bits, rotated: &[f32], sum: f32, signs: &BoundParams, lowest: f32) -> Self {
+        let d = rotated.len() as f32;
+        let largest = rotated.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        match bits {
+            Bits::One => Self {
+                bits,
+                step: 0.0,
+                bias: 0.0,
+                sign_weight: 0.0,
+                slack: 0.0,
+                bytes: vec![],
+                words: vec![],
+            },
+            Bits::Five => {
+                let step = largest / 127.0;
+                let bytes: Vec<i8> = rotated.iter().map(|&v| quantized(v, step) as i8).collect();
+                let rounded = step * bytes.iter().map(|&v| f32::from(v)).sum::<f32>();
+                // The middle of the low 4 bits, 7.5, meets the unrounded sum; only deviations from it feel the rounding.
+                let bias = 16.0 * lowest + 7.5 * (sum - rounded) - 15.5 * sum;
+                let slack =
+                    16.0 * signs.slack + ROUNDING_DEVIATIONS * step * (d * 21.25 / 12.0).sqrt();
+                Self {
+                    bits,
+                    step,
+                    bias,
+                    sign_weight: 16.0 * signs.delta,
+                    slack,
+                    bytes,
+                    words: vec![],
+                }
+            }
+            Bits::Eight => {
+                // The kernel adds in i32: 255 times the sum of magnitudes has to stay below 2^31.
+                let magnitudes: f32 = rotated.iter().map(|v| v.abs()).sum();
+                let step = (largest / 32767.0).max(255.0 * 1.01 * magnitudes / 2_147_483_648.0);
+                let words: Vec<i16> = rotated.iter().map(|&v| quantized(v, step) as i16).collect();
+                let rounded = step * words.iter().map(|&v| f32::from(v)).sum::<f32>();
+                let slack = ROUNDING_DEVIATIONS * step * (d * 5461.25 / 12.0).sqrt();
+                Self {
+                    bits,
+                    step,
+                    bias: -127.5 * rounded,
+                    sign_weight: 0.0,
+                    slack,
+                    bytes: vec![],
+                    words,
+                }
+            }
+        }
+    }
+}
+
+fn quantized(value: f32, step: f32) -> f32 {
+    if step > 0.0 {
+        (value / step).round()
+    } else {
+        0.0
+    }
+}

@@ -1,0 +1,203 @@
+//! One version of an index's rows. Readers hold a version; writers make the next.
+
+use std::sync::Arc;
+
+use crate::bitset::Bitset;
+use crate::build::Center;
+use crate::part::Part;
+use crate::{AllowList, Result};
+
+/// Trailing parts of similar size that are merged into one.
+const FAN_OUT: usize = 4;
+
+/// A part and which of its rows are still there.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub part: Arc<Part>,
+    /// Rows that were not deleted; all if absent.
+    pub alive: Option<Arc<Bitset>>,
+    pub rows: usize,
+}
+
+impl Live {
+    pub(crate) fn new(part: Part) -> Self {
+        let rows = part.rows();
+        Self {
+            part: Arc::new(part),
+            alive: None,
+            rows,
+        }
+    }
+
+    pub(crate) fn is_live(&self, row: usize) -> bool {
+        self.alive.as_ref().is_none_or(|alive| alive.get(row))
+    }
+
+    /// Row of a live id.
+    pub(crate) fn find(&self, id: i64) -> Result<Option<usize>> {
+        Ok(self.part.find(id)?.filter(|&row| self.is_live(row)))
+    }
+
+    pub(crate) fn live_rows(&self) -> Vec<usize> {
+        (0..self.part.rows())
+            .filter(|&row| self.is_live(row))
+            .collect()
+    }
+
+    /// The rows a search may return; nothing if that is all of them.
+    pub(crate) fn mask(&self, allow: Option<&AllowList>) -> Result<Option<Arc<Bitset>>> {
+        let Some(allow) = allow else {
+            return Ok(self.alive.clone());
+        };
+        let rows = self.part.rows();
+        let mut mask = Bitset::zeros(rows);
+        let ids = allow.ids();
+        if self.part.is_ascending() && ids.len() > rows / 16 {
+            let mut wanted = ids.iter().peekable();
+            for (row, id) in self.part.ids.all()?.iter().enumerate() {
+                while wanted.next_if(|want| *want < id).is_some() {}
+                if wanted.peek() == Some(&id) && self.is_live(row) {
+                    mask.set(row);
+                }
+            }
+        } else if ids.len() < rows {
+            for &id in ids {
+                if let Some(row) = self.find(id)? {
+                    mask.set(row);
+                }
+            }
+        } else {
+            for (row, id) in self.part.ids.all()?.iter().enumerate() {
+                if ids.binary_search(id).is_ok() && self.is_live(row) {
+                    mask.set(row);
+                }
+            }
+        }
+        Ok(Some(Arc::new(mask)))
+    }
+
+    fn without(&self, rows: &[usize]) -> Self {
+        let mut alive = match &self.alive {
+            Some(alive) => (**alive).clone(),
+            None => Bitset::ones(self.part.rows()),
+        };
+        rows.iter().for_each(|&row| alive.clear(row));
+        Self {
+            part: self.part.clone(),
+            rows: alive.count(),
+            alive: Some(Arc::new(alive)),
+        }
+    }
+
+    /// Mostly dead parts on the heap are worth copying.
+    fn compacted(self) -> Result<Self> {
+        if self.part.is_mapped() || self.rows * 2 > self.part.rows() {
+            return Ok(self);
+        }
+        Ok(Self::new(Part::gather(&[(&*self.part, self.live_rows())])?))
+    }
+}
+
+/// All rows of an index at one moment.
+#[derive(Clone)]
+pub(crate) struct State {
+    /// Residuals of every part are taken from this point.
+    pub center: Arc<Center>,
+    /// In insertion order.
+    pub parts: Vec<Live>,
+}
+
+impl State {
+    pub(crate) fn new(center: Center, part: Part) -> Self {
+        let parts = if part.rows() == 0 {
+            vec![]
+        } else {
+            vec![Live::new(part)]
+        };
+        Self {
+            center: Arc::new(center),
+            parts,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.parts.iter().map(|live| live.rows).sum()
+    }
+
+    pub(crate) fn deleted(&self) -> usize {
+        self.parts
+            .iter()
+            .map(|live| live.part.rows() - live.rows)
+            .sum()
+    }
+
+    /// Part and row of a live id; the newest parts are the likeliest.
+    pub(crate) fn find(&self, id: i64) -> Result<Option<(usize, usize)>> {
+        for (index, live) in self.parts.iter().enumerate().rev() {
+            if let Some(row) = live.find(id)? {
+                return Ok(Some((index, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next version without some ids, and how many of them there were.
+    pub(crate) fn without(&self, ids: &[i64]) -> Result<(Self, usize)> {
+        let mut gone: Vec<Vec<usize>> = vec![vec![]; self.parts.len()];
+        for &id in ids {
+            if let Some((part, row)) = self.find(id)? {
+                gone[part].push(row);
+            }
+        }
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for (live, rows) in self.parts.iter().zip(&mut gone) {
+            rows.sort_unstable();
+            rows.dedup();
+            let next = if rows.is_empty() {
+                live.clone()
+            } else {
+                live.without(rows).compacted()?
+            };
+            if next.rows > 0 {
+                parts.push(next);
+            }
+        }
+        let deleted = gone.iter().map(Vec::len).sum();
+        Ok((
+            Self {
+                center: self.center.clone(),
+                parts,
+            },
+            deleted,
+        ))
+    }
+
+    /// The next version with a part more; small neighbours are merged so that there are `O(log n)` parts.
+    pub(crate) fn with(mut self, part: Part) -> Result<Self> {
+        if part.rows() > 0 {
+            self.parts.push(Live::new(part));
+        }
+        loop {
+            let tier = |live: &Live| live.part.rows().ilog(FAN_OUT);
+            let Some(newest) = self.parts.last().map(tier) else {
+                break;
+            };
+            let run = self
+                .parts
+                .iter()
+                .rev()
+                .take_while(|live| tier(live) <= newest && !live.part.is_mapped())
+                .count();
+            if run < FAN_OUT {
+                break;
+            }
+            let tail = self.parts.split_off(self.parts.len() - run);
+            let sources: Vec<(&Part, Vec<usize>)> = tail
+                .iter()
+                .map(|live| (&*live.part, live.live_rows()))
+                .collect();
+            self.parts.push(Live::new(Part::gather(&sources)?));
+        }
+        Ok(self)
+    }
+}
