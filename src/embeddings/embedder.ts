@@ -26,7 +26,7 @@ export interface EmbedBatchOptions extends EmbedOptions {
 }
 
 /** Texts looked at in one turn of the event loop. */
-const TURN = 50_000;
+const TURN = 20_000;
 /** Cache lookups in one turn; each hit is copied. */
 const CACHE_TURN = 1000;
 /** Longer texts are not cached: as keys they would cost more than they save. */
@@ -140,7 +140,7 @@ export class OnnxEmbedder implements AsyncDisposable {
       });
     }
     // Callers may reuse their array once the call has returned (LlamaIndex does).
-    return this.#embed([...(texts as readonly string[])], kind, false, signal, onProgress);
+    return this.#embed(texts.slice(), kind, false, signal, onProgress);
   }
 
   /** Ends the workers unless another embedder uses them. Calls under way reject with `CLOSED`; closing twice is fine. */

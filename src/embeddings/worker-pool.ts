@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { EmbedError } from "../errors.js";
+import { AbortWatch } from "./abort-watch.js";
 import { Batch } from "./batch.js";
 import {
   type EncodeSettings,
@@ -30,6 +31,7 @@ export interface RunOptions {
 interface Flight {
   batch: Batch;
   positions: readonly number[];
+  cancelled: boolean;
 }
 
 interface Slot {
@@ -57,6 +59,7 @@ export class WorkerPool {
   #normal: Batch[] = [];
   /** Calls not yet answered, and whose they are. */
   #open = new Map<Batch, object>();
+  readonly #aborts = new AbortWatch<Batch>((batches, reason) => this.#failAll(batches, reason));
   #chunks = 0;
   #prepared = false;
   #preparing = false;
@@ -84,7 +87,8 @@ export class WorkerPool {
 
   /** Gives up one user's share: its calls reject with `error`, and the last user ends the workers. */
   async release(owner: object, error: EmbedError): Promise<void> {
-    for (const [batch, user] of [...this.#open]) if (user === owner) this.#fail(batch, error);
+    const own = [...this.#open].flatMap(([batch, user]) => (user === owner ? [batch] : []));
+    this.#failAll(own, error);
     if (--this.#users > 0) return;
     pools.delete(this.#key);
     const slots = this.#slots;
@@ -102,8 +106,7 @@ export class WorkerPool {
     const { signal } = options;
     signal?.throwIfAborted();
     const batch = new Batch(texts, settings, options.urgent, options.onDone);
-    const abort = () => this.#fail(batch, signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
+    const unwatch = signal === undefined ? undefined : this.#aborts.watch(signal, batch);
     (batch.urgent ? this.#urgent : this.#normal).push(batch);
     this.#open.set(batch, options.owner);
     if (this.#open.size === 1) this.#hold();
@@ -111,7 +114,7 @@ export class WorkerPool {
     try {
       return await batch.result;
     } finally {
-      signal?.removeEventListener("abort", abort);
+      unwatch?.();
       this.#open.delete(batch);
       if (this.#open.size === 0) this.#hold();
     }
@@ -143,7 +146,7 @@ export class WorkerPool {
     // Round robin: a long job does not keep the others waiting.
     if (!batch.urgent) this.#normal.push(...this.#normal.splice(0, 1));
     const chunk = this.#chunks++;
-    slot.flights.set(chunk, { batch, positions });
+    slot.flights.set(chunk, { batch, positions, cancelled: false });
     const texts = positions.map((position) => batch.texts[position] ?? "");
     const message: ToWorker = { type: "embed", chunk, urgent: batch.urgent, texts, settings: batch.settings };
     if ((texts[0]?.length ?? 0) <= MESSAGE_CHARACTERS) slot.worker.postMessage(message);
@@ -189,10 +192,12 @@ export class WorkerPool {
     this.#preparing = true;
     try {
       await this.#prepare();
+      // The caller's turn has located the model already; starting a worker takes as long again.
+      await nextTurn();
       this.#prepared = true;
       this.#pump();
     } catch (error) {
-      for (const batch of [...this.#open.keys()]) this.#fail(batch, error);
+      this.#failAll(this.#open.keys(), error);
     } finally {
       this.#preparing = false;
     }
@@ -238,11 +243,11 @@ export class WorkerPool {
         // Given up meanwhile.
       } else if (message.type === "done") {
         flight.batch.accept(flight.positions, message.vectors);
-        if (flight.batch.settled) this.#cancel(flight.batch);
+        if (flight.batch.settled) this.#cancelSettled();
       } else {
         const error = fromWire(message.error);
         error.context.index = flight.positions[message.text];
-        this.#fail(flight.batch, error);
+        this.#failAll([flight.batch], error);
       }
     }
     this.#pump();
@@ -252,27 +257,31 @@ export class WorkerPool {
   #lost(slot: Slot, error: EmbedError): void {
     if (!this.#slots.includes(slot)) return;
     this.#slots = this.#slots.filter((other) => other !== slot);
-    for (const { batch } of slot.flights.values()) this.#fail(batch, error);
+    const lost = [...slot.flights.values()].map((flight) => flight.batch);
     slot.flights.clear();
+    this.#failAll(lost, error);
     if (!slot.ready) {
       void slot.worker.terminate();
       // Others run, so the machine cannot carry more of them.
       if (this.#slots.some((other) => other.ready)) this.#size = this.#slots.length;
-      else for (const batch of [...this.#open.keys()]) this.#fail(batch, error);
+      else this.#failAll(this.#open.keys(), error);
     }
     this.#pump();
   }
 
-  #fail(batch: Batch, error: unknown): void {
-    batch.reject(error);
-    this.#cancel(batch);
+  #failAll(batches: Iterable<Batch>, error: unknown): void {
+    for (const batch of batches) batch.reject(error);
+    this.#cancelSettled();
     this.#pump();
   }
 
-  #cancel(batch: Batch): void {
+  /** Tells the workers to leave what nobody waits for any more. */
+  #cancelSettled(): void {
     for (const slot of this.#slots) {
       for (const [chunk, flight] of slot.flights) {
-        if (flight.batch === batch) slot.worker.postMessage({ type: "cancel", chunk } satisfies ToWorker);
+        if (!flight.batch.settled || flight.cancelled) continue;
+        flight.cancelled = true;
+        slot.worker.postMessage({ type: "cancel", chunk } satisfies ToWorker);
       }
     }
   }
