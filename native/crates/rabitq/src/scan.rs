@@ -297,3 +297,72 @@ fn each_below(scratch: &mut Scratch, top: &mut TopK, limit: f32) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::build::Shape;
+    use crate::rotate::Rotation;
+    use crate::{BuildOptions, Kind, Metric, validate};
+
+    /// Uneven lengths, a common offset, heavy tails: nothing the rotation is told about.
+    fn vectors(rows: usize, dimensions: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        (0..rows * dimensions)
+            .map(|i| 0.3 + next() * (1.0 + (i % 7) as f32) + next().powi(9))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// Three deviations are 99.7 % of a normal distribution; lengths within a rotation are not quite independent of it.
+        #[test]
+        fn bounds_hold_for_99_of_100_pairs(dimensions in 1usize..500, seed in any::<u64>(), metric in 0usize..3, five in any::<bool>()) {
+            let metric = [Metric::Cosine, Metric::InnerProduct, Metric::L2][metric];
+            let bits = if five { Bits::Five } else { Bits::Eight };
+            let options = BuildOptions { bits: Some(bits), seed, ..BuildOptions::new(Kind::RabitqPlus, dimensions, metric) };
+            let shape = Shape { rotation: Rotation::from_seed(dimensions, seed), options };
+            let rows = 320;
+            let data = vectors(rows, dimensions, seed);
+            let norms = validate::norms_squared(simd::kernels(), metric, dimensions, &data).unwrap();
+            let center = shape.center(&data, &norms);
+            let ids = (0..rows as i64).collect();
+            let part = shape.part(&center, ids, (&data).into(), norms, Control::default()).unwrap();
+            let codes = part.codes.as_ref().unwrap();
+            let (mut sign_misses, mut full_misses, mut pairs) = (0, 0, 0);
+            for vector in vectors(20, dimensions, seed ^ 77).chunks_exact(dimensions) {
+                let norm = validate::norm_squared(simd::kernels(), metric, 0, vector).unwrap();
+                let query = Query::new(&shape, &center, vector, norm, 3.0);
+                let estimator = query.estimator().unwrap();
+                let scan = Scan { query: &query, part: &part, first: 0, mask: None, control: Control::default() };
+                let mut scratch = Scratch::default();
+                scan.bounds(codes, estimator, 0..rows, &mut scratch).unwrap();
+                for row in 0..rows {
+                    let truth = scan.rank(row).unwrap();
+                    let allowance = f64::from(ROUNDING * (estimator.magnitude + codes.max_add)) + truth.abs() * 1e-5;
+                    let misses = |estimate: f32, lower: f32| {
+                        let bound = f64::from(estimate - lower) + allowance;
+                        usize::from((f64::from(estimate) - truth).abs() > bound)
+                    };
+                    sign_misses += misses(scratch.estimates[row], scratch.lowers[row]);
+                    let width = codes.row_bytes();
+                    let code = codes.rows.get(row * width..(row + 1) * width).unwrap();
+                    let add = codes.add.at(row).unwrap();
+                    let (estimate, lower) = estimator.refine(query.kernels(), scratch.sums[row], add, code);
+                    full_misses += misses(estimate, lower);
+                    pairs += 1;
+                }
+            }
+            prop_assert!(sign_misses * 100 <= pairs, "signs: {sign_misses} of {pairs} at {dimensions} dimensions, {metric}");
+            prop_assert!(full_misses * 100 <= pairs, "{bits:?}: {full_misses} of {pairs} at {dimensions} dimensions, {metric}");
+        }
+    }
+}
