@@ -111,3 +111,69 @@ export class ConfigError extends RuLakeError {
     return "ConfigError";
   }
 }
+
+/** How {@link withRetry} goes about it. */
+export interface RetryPolicy {
+  /** Waits before each repetition after a `transient` error, in milliseconds. Default `[1000, 2000, 4000]`. */
+  transientDelaysMs?: readonly number[];
+  /** The same for `infrastructure` errors. Default `[1000]`: one more try. */
+  infrastructureDelaysMs?: readonly number[];
+  /** Share of a wait that is random, 0 to 1, so that many callers do not return at the same moment. Default 0.5. */
+  jitter?: number;
+  /** Ends the waiting; the promise rejects with its reason. */
+  signal?: AbortSignal;
+  /** Category of errors that are no {@link RuLakeError}. Default: all `permanent`, which means rethrown at once. */
+  classify?: (error: unknown) => ErrorCategory;
+  /** Told before each wait. */
+  onRetry?: (attempt: { error: unknown; attempt: number; delayMs: number }) => void;
+}
+
+/**
+ * Runs `fn` again after errors that may pass: `transient` ones three times, after 1, 2 and 4 seconds (with jitter),
+ * `infrastructure` ones once, `permanent` ones never. The last error is thrown as it is.
+ *
+ * @param fn - the work; told the number of the attempt, from 1
+ *
+ * @example
+ * ```ts
+ * const { snapshot } = await withRetry(() => lake.session(async (s) => s.collection("docs").upsert(records)));
+ * ```
+ */
+export async function withRetry<T>(
+  fn: (attempt: number) => T | PromiseLike<T>,
+  policy: RetryPolicy = {},
+): Promise<T> {
+  const { transientDelaysMs = [1000, 2000, 4000], infrastructureDelaysMs = [1000], jitter = 0.5 } = policy;
+  const used = { transient: 0, infrastructure: 0, permanent: 0 };
+  const delays = { transient: transientDelaysMs, infrastructure: infrastructureDelaysMs, permanent: [] };
+  for (let attempt = 1; ; attempt++) {
+    policy.signal?.throwIfAborted();
+    try {
+      return await fn(attempt);
+    } catch (error) {
+      const category = RuLakeError.isInstance(error)
+        ? error.category
+        : (policy.classify?.(error) ?? "permanent");
+      const wait = delays[category][used[category]++];
+      if (wait === undefined) throw error;
+      const delayMs = wait * (1 - jitter * Math.random());
+      policy.onRetry?.({ error, attempt, delayMs });
+      await pause(delayMs, policy.signal);
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
+  });
+}

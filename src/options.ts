@@ -79,7 +79,8 @@ export function invalidOption(where: string, option: string, expected: string, g
   });
 }
 
-function describe(value: unknown): string {
+/** A value as an error message shows it: short, and never the contents of an object. */
+export function describe(value: unknown): string {
   if (typeof value === "string") return value.length > 40 ? "a longer string" : JSON.stringify(value);
   if (typeof value === "number" || typeof value === "boolean" || value === null || value === undefined) {
     return String(value);

@@ -16,10 +16,13 @@ pub struct IndexParameters {
     /// `cosine`, `ip` or `l2`.
     pub metric: String,
     /// Seed of the rotation.
+    #[napi(ts_type = "number | undefined")]
     pub seed: Option<f64>,
     /// Bits a dimension.
+    #[napi(ts_type = "number | undefined")]
     pub bits: Option<u32>,
     /// Cap of exact comparisons, in multiples of `k`.
+    #[napi(ts_type = "number | undefined")]
     pub rerank_factor: Option<u32>,
 }
 
@@ -30,8 +33,10 @@ pub struct SearchParameters {
     /// Hits wanted.
     pub k: f64,
     /// Recall to reach on average.
+    #[napi(ts_type = "number | undefined")]
     pub recall_target: Option<f64>,
     /// Cap of exact comparisons, in multiples of `k`.
+    #[napi(ts_type = "number | undefined")]
     pub rerank_factor: Option<u32>,
 }
 

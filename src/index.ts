@@ -1,0 +1,34 @@
+export {
+  A2AError,
+  ConfigError,
+  EmbedError,
+  type ErrorCategory,
+  IndexError,
+  LakeError,
+  type RetryPolicy,
+  RuLakeError,
+  type RuLakeErrorInit,
+  withRetry,
+} from "./errors.js";
+export type { BatchResult } from "./indexes/batch.js";
+export type {
+  AddOptions,
+  BuildOptions,
+  IndexKind,
+  LoadOptions,
+  SaveOptions,
+} from "./indexes/build-options.js";
+export { type CpuFeatures, cpuFeatures } from "./indexes/cpu-features.js";
+export { type FlatF32BuildOptions, FlatF32Index } from "./indexes/flat-f32-index.js";
+export type { IdFilter, IdList } from "./indexes/ids.js";
+export type { IndexStats } from "./indexes/index-stats.js";
+export type { JobOptions } from "./indexes/job.js";
+export { loadIndex } from "./indexes/load-index.js";
+export type { Hit, Metric } from "./indexes/metric.js";
+export type { Progress } from "./indexes/progress.js";
+export { RabitqAsymIndex } from "./indexes/rabitq-asym-index.js";
+export { type RabitqBuildOptions, RabitqIndex } from "./indexes/rabitq-index.js";
+export { RabitqPlusIndex } from "./indexes/rabitq-plus-index.js";
+export type { SearchOptions } from "./indexes/search-options.js";
+export { VectorIndex } from "./indexes/vector-index.js";
+export type { QueryVector } from "./indexes/vectors.js";

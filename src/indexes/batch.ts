@@ -1,0 +1,27 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { BatchHits } from "../../native/binding.js";
+
+/** Places copied out of the native side in one turn of the event loop: 768 KiB. */
+const piece = 1 << 16;
+
+/** Answers of a batch search, `k` places for each query, in the order of the queries. */
+export interface BatchResult {
+  /** Ids, best first. A query with fewer than `k` hits has NaN in its last places. */
+  ids: Float64Array;
+  /** Raw distances, see `Hit.distance`; `Infinity` where there is no hit. */
+  distances: Float32Array;
+  /** Places for each query: the `k` asked for, or the size of the index if that is smaller. */
+  k: number;
+}
+
+/** Copies the answers out, in pieces that do not hold up the event loop. */
+export async function readBatch(hits: BatchHits): Promise<BatchResult> {
+  const { k, length } = hits;
+  const ids = new Float64Array(length);
+  const distances = new Float32Array(length);
+  for (let start = 0; start < length; start += piece) {
+    if (start > 0) await nextTurn();
+    hits.read(start, ids.subarray(start, start + piece), distances.subarray(start, start + piece));
+  }
+  return { ids, distances, k };
+}

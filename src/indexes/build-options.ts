@@ -1,0 +1,117 @@
+import type { IndexParameters } from "../../native/binding.js";
+import { ConfigError } from "../errors.js";
+import { checkOptions, describe, invalidOption, suggestion } from "../options.js";
+import type { IdList } from "./ids.js";
+import type { JobOptions } from "./job.js";
+import { type Metric, metrics } from "./metric.js";
+
+/** Class name of an index. */
+export type IndexKind = "FlatF32Index" | "RabitqIndex" | "RabitqPlusIndex" | "RabitqAsymIndex";
+
+/** How an index is built. The same vectors, options and seed give the same file on every machine. */
+export interface BuildOptions extends JobOptions {
+  /** Numbers in a vector, 1 to 8192. */
+  dimensions: number;
+  /** How vectors are compared. Default `cosine`. */
+  metric?: Metric | undefined;
+  /** Ids of the rows, safe integers without repeats. Default 0, 1, 2, … */
+  ids?: IdList | undefined;
+  /** Seed of the random rotation. Default 42. */
+  seed?: number | undefined;
+  /** Caps exact comparisons of a search at this multiple of `k`, 1 to 1024. Default: as many as the error bounds ask for. */
+  rerankFactor?: number | undefined;
+  /** Bits a code spends on each dimension. More bits, better order before reranking. */
+  bits?: 1 | 5 | 8 | undefined;
+}
+
+/** How an index file is opened. */
+export interface LoadOptions extends JobOptions {
+  /**
+   * How much of the file is checked before it is used: `full` every byte; `lazy` each block when it is first read;
+   * `auto` (default) `full` up to 64 MiB, `lazy` above.
+   */
+  verify?: "auto" | "full" | "lazy" | undefined;
+}
+
+/** How rows are added. */
+export type AddOptions = JobOptions;
+
+/** How an index is saved. */
+export type SaveOptions = JobOptions;
+
+const jobNames = ["signal", "onProgress"] as const;
+const buildNames = ["dimensions", "metric", "ids", "seed", "rerankFactor", "bits", ...jobNames] as const;
+
+/**
+ * Checks names and types; ranges that depend on the kind are the native side's.
+ *
+ * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`, `INVALID_DIMENSIONS`
+ */
+export function toParameters(kind: IndexKind, options: BuildOptions, where: string): IndexParameters {
+  checkOptions(options, buildNames, where);
+  if (options === undefined) throw invalidDimensions(undefined, where);
+  const { dimensions, metric = "cosine", seed, rerankFactor, bits } = options;
+  if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > 8192) {
+    throw invalidDimensions(dimensions, where);
+  }
+  if (!metrics.includes(metric)) {
+    const meant = typeof metric === "string" ? suggestion(metric, metrics) : "";
+    throw invalidOption(where, "metric", `one of ${metrics.join(", ")}${meant}`, metric);
+  }
+  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
+    throw invalidOption(where, "seed", "a whole number from 0", seed);
+  }
+  if (bits !== undefined && ![1, 5, 8].includes(bits)) throw invalidOption(where, "bits", "1, 5 or 8", bits);
+  checkRerankFactor(rerankFactor, where);
+  checkJobOptions(options, where);
+  return { kind, dimensions, metric, seed, bits, rerankFactor };
+}
+
+/** @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION` */
+export function checkLoadOptions(options: LoadOptions | undefined, where: string): LoadOptions {
+  checkOptions(options, ["verify", ...jobNames], where);
+  const { verify } = options ?? {};
+  if (verify !== undefined && !["auto", "full", "lazy"].includes(verify)) {
+    throw invalidOption(where, "verify", "'auto', 'full' or 'lazy'", verify);
+  }
+  return checkJobOptions(options ?? {}, where);
+}
+
+/** @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION` */
+export function checkWatchOptions(options: JobOptions | undefined, where: string): JobOptions {
+  checkOptions(options, jobNames, where);
+  return checkJobOptions(options ?? {}, where);
+}
+
+/** @throws {@link ConfigError} `INVALID_OPTION` */
+export function checkJobOptions<T extends JobOptions>(options: T, where: string): T {
+  checkSignal(options.signal, where);
+  if (options.onProgress !== undefined && typeof options.onProgress !== "function") {
+    throw invalidOption(where, "onProgress", "a function", options.onProgress);
+  }
+  return options;
+}
+
+/** @throws {@link ConfigError} `INVALID_OPTION` */
+export function checkSignal(signal: AbortSignal | undefined, where: string): void {
+  // By shape: jsdom, polyfills and other realms bring their own class.
+  if (signal === undefined || typeof signal?.addEventListener === "function") return;
+  throw invalidOption(where, "signal", "an AbortSignal", signal);
+}
+
+/** @throws {@link ConfigError} `INVALID_OPTION` */
+export function checkRerankFactor(factor: number | undefined, where: string): void {
+  if (factor === undefined || (Number.isInteger(factor) && factor >= 1 && factor <= 1024)) return;
+  throw invalidOption(where, "rerankFactor", "a whole number from 1 to 1024", factor);
+}
+
+function invalidDimensions(given: unknown, where: string): ConfigError {
+  return new ConfigError(
+    `${where}: 'dimensions' must be a whole number from 1 to 8192, not ${describe(given)}`,
+    {
+      code: "INVALID_DIMENSIONS",
+      context: { option: "dimensions", max: 8192 },
+      hint: "It is the length of each vector, given by the embedding model.",
+    },
+  );
+}

@@ -1,0 +1,94 @@
+import type { JobControl } from "../../native/binding.js";
+import { native } from "../native.js";
+import { fromNative } from "./failure.js";
+import { type Progress, ProgressReporter, progressIntervalMs } from "./progress.js";
+
+/** How a caller watches and stops a call that may take long. */
+export interface JobOptions {
+  /** Stops the call, which then rejects with the signal's reason and has changed nothing. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Told about progress, at most about 20 times a second for each step. An exception stops the call, which then
+   * rejects with that exception.
+   */
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** The part of a {@link Job} that copies input: it reports and stops, too, but runs in JavaScript. */
+export interface JobSteps {
+  /** Throws the signal's reason, or what the listener throws. */
+  step(progress: Progress): void;
+}
+
+/**
+ * Runs one call: first `prepare` (in JavaScript, in steps), then `start` (the native part).
+ *
+ * Rejects with the signal's reason, with what the listener threw, or with a `RuLakeError`. When the work was done
+ * before it saw the signal, it resolves.
+ *
+ * @param where - the call as the user wrote it; starts error messages
+ */
+export async function runJob<P, T>(
+  where: string,
+  options: JobOptions,
+  prepare: (steps: JobSteps) => P | Promise<P>,
+  start: (prepared: P, control: JobControl | undefined) => Promise<T>,
+): Promise<T> {
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const reporter = onProgress && new ProgressReporter(onProgress);
+  const prepared = await prepare({
+    step(progress) {
+      signal?.throwIfAborted();
+      reporter?.report(progress);
+    },
+  });
+  signal?.throwIfAborted();
+  if (signal === undefined && reporter === undefined) {
+    try {
+      return await start(prepared, undefined);
+    } catch (error) {
+      throw fromNative(error, where);
+    }
+  }
+  return watch(where, signal, reporter, (control) => start(prepared, control));
+}
+
+async function watch<T>(
+  where: string,
+  signal: AbortSignal | undefined,
+  reporter: ProgressReporter | undefined,
+  start: (control: JobControl) => Promise<T>,
+): Promise<T> {
+  const control = new (native().JobControl)(reporter !== undefined);
+  const thrown: unknown[] = [];
+  const report = () => {
+    if (thrown.length > 0) return;
+    try {
+      for (const progress of control.progress()) reporter?.report(progress);
+    } catch (error) {
+      thrown.push(error);
+      control.cancel();
+    }
+  };
+  const cancel = () => control.cancel();
+  const timer = reporter && setInterval(report, progressIntervalMs);
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    const result = await start(control);
+    report();
+    if (thrown.length > 0) throw thrown[0];
+    return result;
+  } catch (error) {
+    if (thrown.length > 0) throw thrown[0];
+    if (signal?.aborted && isCancellation(error)) throw signal.reason;
+    throw fromNative(error, where);
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+function isCancellation(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "CANCELLED";
+}
