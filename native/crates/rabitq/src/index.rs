@@ -184,7 +184,7 @@ impl Index {
                 reason,
             });
         }
-        debug_assert!(queries.len() <= isize::MAX as usize);
+        debug_assert!(isize::try_from(queries.len()).is_ok());
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub struct Recommendation {
 
 /// Recommends for `rows` vectors of `dimensions` numbers and a recall@10 in `(0, 1]`.
 ///
-/// Expected recalls are those measured on MiniLM embeddings of WordNet glosses (117k x 384); see `bench/README.md`.
+/// Expected recalls are those measured on `MiniLM` embeddings of `WordNet` glosses (117k x 384); see `bench/README.md`.
 ///
 /// # Errors
 /// `INVALID_DIMENSIONS`, `INVALID_OPTION`.

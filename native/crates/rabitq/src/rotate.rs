@@ -1,7 +1,7 @@
 //! The random rotation that makes every dimension of a code carry the same information.
 //!
 //! Four rounds of random sign flips and a fast Hadamard transform, with a Givens step between the halves where the length
-//! is no power of two (the "FhtKac" rotator of the RaBitQ library). Orthogonal at every length, `O(d log d)`, and built
+//! is no power of two (the "`FhtKac`" rotator of the RaBitQ library). Orthogonal at every length, `O(d log d)`, and built
 //! from additions and one multiplication per value in a fixed order, so its results do not depend on the CPU.
 
 use std::f32::consts::FRAC_1_SQRT_2;
@@ -27,7 +27,7 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Draws the signs from `seed` with SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+    /// Draws the signs from `seed` with `SplitMix64` (Steele, Lea & Flood, OOPSLA 2014).
     pub(crate) fn from_seed(dimensions: usize, seed: u64) -> Self {
         let padded = padded(dimensions);
         let mut state = seed;

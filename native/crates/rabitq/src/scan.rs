@@ -338,7 +338,7 @@ mod tests {
             let part = shape.part(&center, ids, (&data).into(), norms, Control::default()).unwrap();
             let codes = part.codes.as_ref().unwrap();
             let (mut sign_misses, mut full_misses, mut pairs) = (0, 0, 0);
-            for vector in vectors(20, dimensions, seed ^ 77).chunks_exact(dimensions) {
+            for vector in vectors(20, dimensions, !seed).chunks_exact(dimensions) {
                 let norm = validate::norm_squared(simd::kernels(), metric, 0, vector).unwrap();
                 let query = Query::new(&shape, &center, vector, norm, 3.0);
                 let estimator = query.estimator().unwrap();

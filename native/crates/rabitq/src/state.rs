@@ -81,7 +81,9 @@ impl Live {
             Some(alive) => (**alive).clone(),
             None => Bitset::ones(self.part.rows()),
         };
-        rows.iter().for_each(|&row| alive.clear(row));
+        for &row in rows {
+            alive.clear(row);
+        }
         Self {
             part: self.part.clone(),
             rows: alive.count(),
