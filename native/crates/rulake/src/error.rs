@@ -1,0 +1,230 @@
+//! Everything that can go wrong in this crate.
+
+use std::path::{Path, PathBuf};
+
+/// The result of a fallible operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How an error behaves over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// May pass if tried again.
+    Transient,
+    /// Needs a change by the caller.
+    Permanent,
+    /// Something outside the process: disk, memory.
+    Infrastructure,
+}
+
+/// Why an operation on a lake was refused or failed. A refused operation has changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process holds the writer's lock.
+    #[error("{path} is open for writing by {holder}")]
+    Locked {
+        /// The lake.
+        path: PathBuf,
+        /// Process, host and time, as far as the holder has noted them.
+        holder: String,
+    },
+    /// A directory with content that is not a lake.
+    #[error("{path} is not a lake: {reason}")]
+    NotALake {
+        /// The directory.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A file of a later format version.
+    #[error("{path}: {reason}")]
+    UnsupportedFormat {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A file whose bytes are not what was written.
+    #[error("{path}: {reason}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Which part, expected, found.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A write or fsync failed earlier; what the disk holds is known again only after reopening.
+    #[error("collection '{collection}' accepts no writes since an earlier one failed: {reason}")]
+    Poisoned {
+        /// The collection.
+        collection: String,
+        /// The first failure.
+        reason: String,
+    },
+    /// A name no collection may have.
+    #[error("'{name}' cannot name a collection: {reason}")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// The rule it breaks.
+        reason: &'static str,
+    },
+    /// The collection does not exist and may not be created.
+    #[error("there is no collection '{name}'")]
+    NoCollection {
+        /// The name.
+        name: String,
+        /// Collections there are.
+        known: Vec<String>,
+    },
+    /// The collection exists with another shape than asked for.
+    #[error("collection '{collection}' has {option} {stored}, not {asked}")]
+    Mismatch {
+        /// The collection.
+        collection: String,
+        /// The option in question.
+        option: &'static str,
+        /// What is stored.
+        stored: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// An id that is empty or too long.
+    #[error("record {row}: {reason}")]
+    InvalidId {
+        /// Position of the record in the call.
+        row: usize,
+        /// The rule it breaks.
+        reason: String,
+    },
+    /// Metadata that is not a JSON object, or larger than allowed.
+    #[error("record {row}: {reason}")]
+    InvalidRecord {
+        /// Position of the record in the call.
+        row: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A filter that cannot be understood.
+    #[error("invalid filter at {at}: {reason}")]
+    InvalidFilter {
+        /// Where, as a path into the filter.
+        at: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// An option with a value outside its range.
+    #[error("option {option}: {reason}")]
+    InvalidOption {
+        /// The option's public name.
+        option: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// One atomic batch larger than a log record can be.
+    #[error("a batch of {bytes} bytes is larger than the {max} one atomic batch may have")]
+    BatchTooLarge {
+        /// Size of the batch.
+        bytes: u64,
+        /// Largest size.
+        max: u64,
+    },
+    /// A write through a handle opened read-only.
+    #[error("the lake was opened read-only")]
+    ReadOnly,
+    /// The handle was closed, or the collection dropped.
+    #[error("the {what} is closed")]
+    Closed {
+        /// `lake` or `collection`.
+        what: &'static str,
+    },
+    /// A defect of this crate.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// The index refused or failed.
+    #[error(transparent)]
+    Index(#[from] rabitq::Error),
+}
+
+impl Error {
+    /// Stable code, the same that JavaScript sees.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => "LAKE_LOCKED",
+            Self::NotALake { .. } => "NOT_A_LAKE",
+            Self::UnsupportedFormat { .. } => "UNSUPPORTED_FORMAT",
+            Self::Corrupt { .. } => "CORRUPT_FILE",
+            Self::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound => "FILE_NOT_FOUND",
+                _ => "IO",
+            },
+            Self::Poisoned { .. } => "WRITER_POISONED",
+            Self::InvalidName { .. } => "INVALID_NAME",
+            Self::NoCollection { .. } => "COLLECTION_NOT_FOUND",
+            Self::Mismatch { .. } => "COLLECTION_MISMATCH",
+            Self::InvalidId { .. } => "INVALID_ID",
+            Self::InvalidRecord { .. } => "INVALID_RECORD",
+            Self::InvalidFilter { .. } => "INVALID_FILTER",
+            Self::InvalidOption { .. } => "INVALID_OPTION",
+            Self::BatchTooLarge { .. } => "BATCH_TOO_LARGE",
+            Self::ReadOnly => "READ_ONLY",
+            Self::Closed { .. } => "CLOSED",
+            Self::Internal(_) => "INTERNAL",
+            Self::Index(error) => error.code(),
+        }
+    }
+
+    /// See [`Category`].
+    #[must_use]
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Locked { .. } => Category::Transient,
+            Self::Io { .. } | Self::Poisoned { .. } | Self::Index(rabitq::Error::Io { .. }) => Category::Infrastructure,
+            _ => Category::Permanent,
+        }
+    }
+
+    /// What to do about it, where that is not plain from the message.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Locked { .. } => "One process may write at a time: close the other one, or open with { readOnly: true }.",
+            Self::NotALake { .. } => "Give the path of a lake, or of a missing or empty directory.",
+            Self::Poisoned { .. } => "Check the disk, then close and open the lake again; everything acknowledged is kept.",
+            Self::Corrupt { .. } => "Restore the file from a backup; verify() lists every damage.",
+            Self::BatchTooLarge { .. } => "Pass the records as a generator: they are then committed in several batches.",
+            Self::InvalidRecord { .. } => "Metadata must be a JSON object.",
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Corrupt { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// The same failure for one more caller: the writer answers every write of a group that failed together.
+    pub(crate) fn again(&self, collection: &str) -> Self {
+        match self {
+            Self::Io { path, source } => Self::Io { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) },
+            other => Self::Poisoned { collection: collection.to_owned(), reason: other.to_string() },
+        }
+    }
+}
+
+/// Attaches the path an operating-system call was about.
+pub(crate) trait IoContext<T> {
+    fn at(self, path: &Path) -> Result<T>;
+}
+
+impl<T> IoContext<T> for std::io::Result<T> {
+    fn at(self, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::Io { path: path.to_owned(), source })
+    }
+}

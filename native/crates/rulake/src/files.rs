@@ -1,0 +1,126 @@
+//! Files that appear whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use crate::Result;
+use crate::error::IoContext;
+
+/// Start of the names of files that are not yet what they will be; removed when a lake is opened for writing.
+pub(crate) const DRAFT: &str = ".draft-";
+
+/// Makes entries of a directory durable. Windows keeps directories durable by itself and cannot open them as files.
+pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
+    if cfg!(windows) {
+        return Ok(());
+    }
+    File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
+}
+
+/// Creates a directory and its parents, and makes each new entry durable.
+pub(crate) fn create_dir(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_dir(parent)?;
+    }
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        other => other.at(dir)?,
+    }
+    sync_dir(parent.unwrap_or(Path::new(".")))
+}
+
+/// Creates a file with this content, durably, unless one of that name exists: `false` then. Nobody ever sees a part of it.
+pub(crate) fn create_new(path: &Path, content: &[u8]) -> Result<bool> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = dir.join(format!("{DRAFT}{}-{name}", std::process::id()));
+    let written = File::create(&draft).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    written.at(&draft)?;
+    // A hard link refuses to replace, which a rename would not.
+    let linked = match fs::hard_link(&draft, path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+        // File systems without links: one writer holds the lock, so looking first is enough.
+        Err(_) if path.exists() => false,
+        Err(_) => {
+            fs::rename(&draft, path).at(path)?;
+            sync_dir(dir)?;
+            return Ok(true);
+        }
+    };
+    remove_file(&draft)?;
+    sync_dir(dir)?;
+    Ok(linked)
+}
+
+/// Removes a file; a missing one is fine.
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(path),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory and all in it; a missing one is fine.
+pub(crate) fn remove_dir(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(path),
+        _ => Ok(()),
+    }
+}
+
+/// Names in a directory, sorted; none if it is missing.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.at(dir)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        if let Ok(name) = entry.at(dir)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Removes drafts a crash has left behind.
+pub(crate) fn remove_drafts(dir: &Path) -> Result<()> {
+    for name in names(dir)?.iter().filter(|name| name.starts_with(DRAFT)) {
+        remove_file(&dir.join(name))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_existing_file_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.json");
+        assert!(create_new(&path, b"first").unwrap());
+        assert!(!create_new(&path, b"second").unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(names(dir.path()).unwrap(), ["1.json"]);
+    }
+
+    #[test]
+    fn drafts_are_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(format!("{DRAFT}9-x")), b"half").unwrap();
+        fs::write(dir.path().join("kept"), b"").unwrap();
+        remove_drafts(dir.path()).unwrap();
+        assert_eq!(names(dir.path()).unwrap(), ["kept"]);
+    }
+}

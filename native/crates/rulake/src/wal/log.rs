@@ -1,0 +1,143 @@
+//! Writing a log file.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::record::{Header, Kind};
+use crate::error::IoContext;
+use crate::files::sync_dir;
+use crate::{Error, Result};
+
+const MAGIC: [u8; 8] = *b"RLWAL\0\0\x01";
+/// Bytes before the first record.
+pub(super) const LOG_HEADER: usize = 32;
+
+/// What a log file says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LogHeader {
+    /// Counts the openings for writing.
+    pub(crate) epoch: u64,
+    /// Sequence of the first record.
+    pub(crate) first_sequence: u64,
+}
+
+impl LogHeader {
+    pub(crate) fn file_name(self) -> String {
+        format!("{:010}-{:020}.log", self.epoch, self.first_sequence)
+    }
+
+    pub(crate) fn from_file_name(name: &str) -> Option<Self> {
+        let (epoch, sequence) = name.strip_suffix(".log")?.split_once('-')?;
+        let header = Self { epoch: epoch.parse().ok()?, first_sequence: sequence.parse().ok()? };
+        (header.file_name() == name).then_some(header)
+    }
+
+    pub(super) fn encode(self) -> [u8; LOG_HEADER] {
+        let mut out = [0; LOG_HEADER];
+        out[0..8].copy_from_slice(&MAGIC);
+        out[8..16].copy_from_slice(&self.epoch.to_le_bytes());
+        out[16..24].copy_from_slice(&self.first_sequence.to_le_bytes());
+        let crc = crc32c::crc32c(&out[..28]);
+        out[28..32].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+}
+
+/// A log open for appending. After the first failure nothing more is written to it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    file: File,
+    /// Sequence of the newest record.
+    last: u64,
+    /// Records up to here are fsynced.
+    synced: u64,
+    bytes: u64,
+    buffer: Vec<u8>,
+    /// Whether the newest mark vouches for everything fsynced.
+    marked: bool,
+}
+
+impl Log {
+    /// Creates a log, durably. Everything before `first_sequence` is durable already.
+    pub(crate) fn create(dir: &Path, header: LogHeader) -> Result<Self> {
+        let path = dir.join(header.file_name());
+        let mut file = OpenOptions::new().append(true).create_new(true).open(&path).at(&path)?;
+        file.write_all(&header.encode()).and_then(|()| file.sync_data()).at(&path)?;
+        sync_dir(dir)?;
+        let last = header.first_sequence.saturating_sub(1);
+        let bytes = LOG_HEADER as u64;
+        Ok(Self { path, file, last, synced: last, bytes, buffer: Vec::new(), marked: true })
+    }
+
+    /// Adds a record to what [`Log::write`] will write; its sequence is the next one.
+    pub(crate) fn append(&mut self, kind: Kind, payload: &[u8]) -> u64 {
+        self.last += 1;
+        self.push(Header { kind, sequence: self.last, watermark: self.synced }, payload);
+        self.last
+    }
+
+    fn push(&mut self, header: Header, payload: &[u8]) {
+        self.buffer.extend_from_slice(&header.encode(payload));
+        self.buffer.extend_from_slice(payload);
+    }
+
+    /// Hands the appended records to the operating system, in one call.
+    pub(crate) fn write(&mut self) -> Result<()> {
+        self.file.write_all(&self.buffer).at(&self.path)?;
+        self.bytes += self.buffer.len() as u64;
+        self.buffer.clear();
+        // One huge batch should not hold its memory for ever.
+        self.buffer.shrink_to(1 << 20);
+        Ok(())
+    }
+
+    /// Makes everything written durable and leaves a mark that says so.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        if self.synced == self.last && self.marked {
+            return Ok(());
+        }
+        self.marked = false;
+        self.file.sync_data().at(&self.path)?;
+        self.synced = self.last;
+        self.push(Header { kind: Kind::Mark, sequence: self.last, watermark: self.synced }, &[]);
+        self.write()?;
+        self.marked = true;
+        Ok(())
+    }
+
+    /// Whether something was written that is not yet durable.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.synced < self.last
+    }
+
+    /// Sequence of the newest record.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Bytes in the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes everything durable, the last mark included.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.sync()?;
+        self.file.sync_data().at(&self.path)
+    }
+}
+
+/// Reads a log's header, which must agree with the file's name.
+pub(super) fn check_header(path: &Path, bytes: &[u8], expected: LogHeader) -> Result<()> {
+    let found = bytes.first_chunk::<LOG_HEADER>().ok_or_else(|| Error::corrupt(path, "the header is cut off"))?;
+    if *found == expected.encode() {
+        return Ok(());
+    }
+    if found[..7] == MAGIC[..7] && found[7] > MAGIC[7] && crc32c::crc32c(&found[..28]).to_le_bytes() == found[28..] {
+        let reason = format!("log format {} is newer than this version of rulake reads", found[7]);
+        return Err(Error::UnsupportedFormat { path: path.to_owned(), reason });
+    }
+    Err(Error::corrupt(path, "the header is not what its name says"))
+}

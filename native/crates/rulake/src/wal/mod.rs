@@ -1,0 +1,31 @@
+//! The write-ahead log: what has been acknowledged since the newest checkpoint.
+//!
+//! A log file is named `<epoch>-<first sequence>.log`. Its header is 32 bytes, little-endian like everything here:
+//! magic `RLWAL\0\0\1`, epoch u64, first sequence u64, four zero bytes, crc32c of all that u32. Records follow:
+//!
+//! | bytes | |
+//! |---|---|
+//! | 4 | magic `RLwr` |
+//! | 4 | length of the payload |
+//! | 4 | crc32c of the 20 bytes after it, the payload, and the length |
+//! | 4 | kind: 0 mark, 1 upsert, 2 delete |
+//! | 8 | sequence: 1 + that of the record before; a mark repeats it |
+//! | 8 | watermark: every record up to this sequence had been fsynced when this one was written |
+//! | n | payload |
+//!
+//! A **mark** has no payload. One is written, and not fsynced, after every fsync: it tells a record that was
+//! acknowledged from one that was not. When a log ends in a bad record, a crash is the explanation only if no later
+//! record vouches for it, that is, has a watermark at or above its sequence; then the tail is cut off. Otherwise the
+//! bad record is damage and reported as such. Only the last log may end in a bad record.
+
+mod log;
+mod payload;
+mod record;
+mod replay;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use log::{Log, LogHeader};
+pub(crate) use payload::{Change, decode, encode_delete, encode_upsert};
+pub(crate) use record::{Kind, MAX_PAYLOAD};
+pub(crate) use replay::{Tail, list, read_log};

@@ -1,0 +1,89 @@
+//! Reading logs back.
+
+use std::path::{Path, PathBuf};
+
+use super::log::{LOG_HEADER, LogHeader, check_header};
+use super::record::{self, HEADER, Kind};
+use crate::error::IoContext;
+use crate::{Error, Result, files};
+
+/// How a log ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// Bytes of header and intact records.
+    pub(crate) good: u64,
+    /// Bytes in the file; more than `good` if the last record is torn.
+    pub(crate) length: u64,
+    /// Sequence of the last record; one below the header's first if there is none.
+    pub(crate) last: u64,
+}
+
+/// The logs of a collection, oldest first.
+pub(crate) fn list(dir: &Path) -> Result<Vec<(LogHeader, PathBuf)>> {
+    let mut logs = Vec::new();
+    for name in files::names(dir)? {
+        if let Some(header) = LogHeader::from_file_name(&name) {
+            logs.push((header, dir.join(name)));
+        }
+    }
+    logs.sort_unstable();
+    Ok(logs)
+}
+
+/// Reads a log and passes every upsert and delete to `visit`. A torn tail is reported, not an error, if it can be one.
+///
+/// # Errors
+/// `CORRUPT_FILE` naming file and offset; `IO`; what `visit` returns.
+pub(crate) fn read_log(
+    path: &Path,
+    header: LogHeader,
+    mut visit: impl FnMut(u64, Kind, &[u8], u64) -> Result<()>,
+) -> Result<Tail> {
+    let bytes = std::fs::read(path).at(path)?;
+    let length = bytes.len() as u64;
+    let mut last = header.first_sequence.saturating_sub(1);
+    if bytes.len() < LOG_HEADER || check_header(path, &bytes, header).is_err() {
+        // A crash while the file was created leaves a part of the header and certainly no record.
+        if vouched(&bytes, 0, 0).is_none() && !looks_whole(&bytes) {
+            return Ok(Tail { good: 0, length, last });
+        }
+        check_header(path, &bytes, header)?;
+    }
+    let mut at = LOG_HEADER;
+    while at < bytes.len() {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(found) = record::decode(rest) else {
+            if let Some(witness) = vouched(&bytes, at, last + 1) {
+                let reason = format!(
+                    "the record at offset {at} is damaged, although the one at offset {witness} shows that it was complete"
+                );
+                return Err(Error::corrupt(path, reason));
+            }
+            break;
+        };
+        let expected = if found.header.kind == Kind::Mark { last } else { last + 1 };
+        if found.header.sequence != expected {
+            let got = found.header.sequence;
+            return Err(Error::corrupt(path, format!("the record at offset {at} has sequence {got}, expected {expected}")));
+        }
+        last = expected;
+        if found.header.kind != Kind::Mark {
+            visit(last, found.header.kind, found.payload, at as u64)?;
+        }
+        at += HEADER + found.payload.len();
+    }
+    Ok(Tail { good: at.min(bytes.len()) as u64, length, last })
+}
+
+/// A log that was created completely has a header that is not all zeros: then a mismatch is damage.
+fn looks_whole(bytes: &[u8]) -> bool {
+    bytes.len() >= LOG_HEADER && bytes.get(..LOG_HEADER).is_some_and(|header| header.iter().any(|&b| b != 0))
+}
+
+/// Offset of an intact record after `from` that knows the record `sequence` to be durable.
+fn vouched(bytes: &[u8], from: usize, sequence: u64) -> Option<usize> {
+    (from + 1..bytes.len().saturating_sub(HEADER - 1)).find(|&at| {
+        // `decode` reads the payload only behind a matching magic, so this is one pass over the file.
+        bytes.get(at..).and_then(record::decode).is_some_and(|found| found.header.watermark >= sequence)
+    })
+}
