@@ -153,6 +153,14 @@ export declare class RowCursor {
 }
 
 /**
+ * Recommends an index; see [`rabitq::recommend`].
+ *
+ * # Errors
+ * `INVALID_DIMENSIONS`, `INVALID_OPTION`.
+ */
+export declare function advise(rows: number, dimensions: number, recallTarget: number): IndexAdvice
+
+/**
  * Builds an index from the rows of `input`; `has_ids` false numbers them from 0.
  *
  * # Errors
@@ -183,6 +191,20 @@ export interface CpuReport {
   threads: number
   /** Why `RULAKE_SIMD` had no effect, if it had none. */
   problem?: string
+}
+
+/** A recommended index and what to expect of it. */
+export interface IndexAdvice {
+  /** Class name. */
+  kind: string
+  /** Bits a dimension, if there are codes. */
+  bits?: number
+  /** One sentence of reasons. */
+  why: string
+  /** Expected recall@10. */
+  recall: number
+  /** Bytes of the whole index. */
+  memoryBytes: number
 }
 
 /** Sizes and counts; see [`rabitq::Stats`]. */

@@ -29,6 +29,7 @@ export type { Progress } from "./indexes/progress.js";
 export { RabitqAsymIndex } from "./indexes/rabitq-asym-index.js";
 export { type RabitqBuildOptions, RabitqIndex } from "./indexes/rabitq-index.js";
 export { RabitqPlusIndex } from "./indexes/rabitq-plus-index.js";
+export { type IndexName, type Recommendation, recommend } from "./indexes/recommend.js";
 export type { SearchOptions } from "./indexes/search-options.js";
 export { VectorIndex } from "./indexes/vector-index.js";
 export type { QueryVector } from "./indexes/vectors.js";

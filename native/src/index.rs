@@ -56,7 +56,7 @@ pub fn build_index<'env>(
             let options = parameters.into_options()?;
             let ids = has_ids.then_some(rows.ids.as_slice());
             let index =
-                control.scope(|control| Index::build(&rows.vectors, ids, &options, control))?;
+                control.scope(|control| Index::build(rows.vectors, ids, &options, control))?;
             Ok(Arc::new(index))
         },
         |_, index| Ok(NativeIndex::new(index)),

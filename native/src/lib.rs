@@ -11,6 +11,7 @@ mod input;
 mod job;
 mod parameters;
 mod pool;
+mod recommend;
 mod rows;
 
 /// Called once, when the library is loaded.

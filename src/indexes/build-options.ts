@@ -49,11 +49,8 @@ const buildNames = ["dimensions", "metric", "ids", "seed", "rerankFactor", "bits
  */
 export function toParameters(kind: IndexKind, options: BuildOptions, where: string): IndexParameters {
   checkOptions(options, buildNames, where);
-  if (options === undefined) throw invalidDimensions(undefined, where);
-  const { dimensions, metric = "cosine", seed, rerankFactor, bits } = options;
-  if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > 8192) {
-    throw invalidDimensions(dimensions, where);
-  }
+  const { dimensions, metric = "cosine", seed, rerankFactor, bits } = options ?? {};
+  checkDimensions(dimensions, where);
   if (!metrics.includes(metric)) {
     const meant = typeof metric === "string" ? suggestion(metric, metrics) : "";
     throw invalidOption(where, "metric", `one of ${metrics.join(", ")}${meant}`, metric);
@@ -105,9 +102,11 @@ export function checkRerankFactor(factor: number | undefined, where: string): vo
   throw invalidOption(where, "rerankFactor", "a whole number from 1 to 1024", factor);
 }
 
-function invalidDimensions(given: unknown, where: string): ConfigError {
-  return new ConfigError(
-    `${where}: 'dimensions' must be a whole number from 1 to 8192, not ${describe(given)}`,
+/** @throws {@link ConfigError} `INVALID_DIMENSIONS` */
+export function checkDimensions(dimensions: unknown, where: string): asserts dimensions is number {
+  if (Number.isInteger(dimensions) && (dimensions as number) >= 1 && (dimensions as number) <= 8192) return;
+  throw new ConfigError(
+    `${where}: 'dimensions' must be a whole number from 1 to 8192, not ${describe(dimensions)}`,
     {
       code: "INVALID_DIMENSIONS",
       context: { option: "dimensions", max: 8192 },
