@@ -44,9 +44,9 @@ export class Batch {
     return this.#settled;
   }
 
-  /** Whether every text has been handed out. */
-  get drawn(): boolean {
-    return this.#settled || (this.#window.length === 0 && this.#windowEnd === this.texts.length);
+  /** How many texts have not been handed out. */
+  get left(): number {
+    return this.#settled ? 0 : this.texts.length - this.#windowEnd + this.#window.length;
   }
 
   /**

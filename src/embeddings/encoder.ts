@@ -1,4 +1,5 @@
 import { EmbedError } from "../errors.js";
+import type { ExitGate } from "./exit-gate.js";
 import { normalizeInPlace, pool, weightedMean } from "./pooling.js";
 import type { EncodeSettings, WorkerModel } from "./protocol.js";
 import { OnnxSession } from "./session.js";
@@ -17,12 +18,10 @@ export class Encoder {
     this.#session = session;
   }
 
-  static async load(model: WorkerModel): Promise<Encoder> {
-    const [tokenizer, session] = await Promise.all([
-      TextTokenizer.load(model.folder),
-      OnnxSession.load(model),
-    ]);
-    return new Encoder(tokenizer, session);
+  static async load(model: WorkerModel, gate: ExitGate): Promise<Encoder> {
+    // One after the other: a worker that reports a broken tokenizer must not be loading weights.
+    const tokenizer = await TextTokenizer.load(model.folder);
+    return new Encoder(tokenizer, await OnnxSession.load(model, gate));
   }
 
   /**

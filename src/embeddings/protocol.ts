@@ -14,6 +14,13 @@ export interface WorkerModel {
   device: Device;
 }
 
+/** What a worker starts with. */
+export interface WorkerSetup {
+  model: WorkerModel;
+  /** Cells of its exit gate. */
+  gate: Int32Array<SharedArrayBuffer>;
+}
+
 /** How one job's texts become vectors; workers serve jobs of different settings. */
 export interface EncodeSettings {
   prefix: string;
@@ -30,7 +37,8 @@ export interface EncodeSettings {
 export type ToWorker =
   | { type: "part"; chunk: number; text: string }
   | { type: "embed"; chunk: number; urgent: boolean; texts: string[]; settings: EncodeSettings }
-  | { type: "cancel"; chunk: number };
+  | { type: "cancel"; chunk: number }
+  | { type: "stop" };
 
 /** Worker to main thread. Every `embed` is answered once, by `done` or `failed`. */
 export type FromWorker =

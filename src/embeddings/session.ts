@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { EmbedError } from "../errors.js";
+import type { ExitGate } from "./exit-gate.js";
 import { halfToFloat } from "./pooling.js";
 import type { WorkerModel } from "./protocol.js";
 
@@ -22,9 +23,11 @@ const TOKEN_OUTPUTS = ["last_hidden_state", "token_embeddings"];
 export class OnnxSession {
   readonly #runtime: Runtime;
   readonly #session: InferenceSession;
+  readonly #gate: ExitGate;
   readonly #integer: "int64" | "int32";
 
-  private constructor(runtime: Runtime, session: InferenceSession) {
+  private constructor(runtime: Runtime, session: InferenceSession, gate: ExitGate) {
+    this.#gate = gate;
     this.#runtime = runtime;
     this.#session = session;
     const ids = session.inputMetadata.find((input) => input.name === "input_ids");
@@ -32,11 +35,11 @@ export class OnnxSession {
   }
 
   /** @throws EmbedError `RUNTIME_NOT_FOUND`, `RUNTIME_UNAVAILABLE`, `DEVICE_UNAVAILABLE`, `MODEL_INVALID` */
-  static async load(model: WorkerModel): Promise<OnnxSession> {
-    const runtime = await loadRuntime();
+  static async load(model: WorkerModel, gate: ExitGate): Promise<OnnxSession> {
+    const runtime = await gate.pass(loadRuntime);
     let session: InferenceSession;
     try {
-      session = await runtime.InferenceSession.create(model.onnxFile, {
+      const options: InferenceSession.SessionOptions = {
         executionProviders: [model.device],
         // Workers are the parallelism; threads inside a worker would only fight over the same cores.
         intraOpNumThreads: 1,
@@ -46,7 +49,8 @@ export class OnnxSession {
         enableMemPattern: false,
         logSeverityLevel: 3,
         extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
-      });
+      };
+      session = await gate.pass(() => runtime.InferenceSession.create(model.onnxFile, options));
     } catch (cause) {
       const onDevice = model.device !== "cpu";
       throw new EmbedError(`onnxruntime could not load '${model.onnxFile}' for ${model.device}`, {
@@ -66,7 +70,7 @@ export class OnnxSession {
         { code: "MODEL_INVALID", context: { file: model.onnxFile, inputs: [...session.inputNames] } },
       );
     }
-    return new OnnxSession(runtime, session);
+    return new OnnxSession(runtime, session, gate);
   }
 
   /**
@@ -79,7 +83,7 @@ export class OnnxSession {
       feeds[name] = this.#tensor(ids.length, INPUTS.get(name)?.(ids) ?? (() => 0));
     }
     const output = this.#outputName(poolingChosen);
-    const tensor = (await this.#session.run(feeds, [output]))[output] as Tensor;
+    const tensor = (await this.#gate.pass(() => this.#session.run(feeds, [output])))[output] as Tensor;
     const values = toFloats(tensor);
     if (values === undefined || tensor.dims.length < 2 || tensor.dims.length > 3) {
       throw new EmbedError(`the model's output '${output}' is ${tensor.type} [${tensor.dims.join(", ")}]`, {

@@ -6,12 +6,14 @@ import { Worker } from "node:worker_threads";
 import { EmbedError } from "../errors.js";
 import { AbortWatch } from "./abort-watch.js";
 import { Batch } from "./batch.js";
+import { ExitGate } from "./exit-gate.js";
 import {
   type EncodeSettings,
   type FromWorker,
   fromWire,
   type ToWorker,
   type WorkerModel,
+  type WorkerSetup,
 } from "./protocol.js";
 
 /** Chunks a worker holds: one at work, one so that it need not wait for the main thread. */
@@ -43,6 +45,8 @@ interface Slot {
 }
 
 const pools = new Map<string, WorkerPool>();
+const gates = new Set<ExitGate>();
+let guarded = false;
 
 /**
  * Worker threads that share one model. Workers start when there is work for them and keep the process alive only while
@@ -93,7 +97,7 @@ export class WorkerPool {
     pools.delete(this.#key);
     const slots = this.#slots;
     this.#slots = [];
-    await Promise.all(slots.map((slot) => slot.worker.terminate()));
+    await Promise.all(slots.map(stop));
   }
 
   /** Embeds texts; vectors come in the order of the texts, each in its own buffer. */
@@ -133,7 +137,7 @@ export class WorkerPool {
   /** The batch to draw from; those with nothing left to draw drop out on the way. */
   #next(): Batch | undefined {
     for (const queue of [this.#urgent, this.#normal]) {
-      while (queue[0]?.drawn) queue.shift();
+      while (queue[0]?.left === 0) queue.shift();
       if (queue[0] !== undefined) return queue[0];
     }
     return undefined;
@@ -177,7 +181,7 @@ export class WorkerPool {
       if (!this.#preparing) void this.#getReady();
       return;
     }
-    if (this.#slots.length >= this.#size) return;
+    if (this.#slots.length >= this.#size || !this.#shortOfWorkers()) return;
     this.#start();
     if (this.#slots.length < this.#size && !this.#pumpSoon) {
       this.#pumpSoon = true;
@@ -186,6 +190,18 @@ export class WorkerPool {
         this.#pump();
       });
     }
+  }
+
+  /** Whether there are more texts than workers that will soon ask for some. */
+  #shortOfWorkers(): boolean {
+    let starting = this.#slots.filter((slot) => !slot.ready).length;
+    for (const queue of [this.#urgent, this.#normal]) {
+      for (const batch of queue) {
+        starting -= batch.left;
+        if (starting < 0) return true;
+      }
+    }
+    return false;
   }
 
   async #getReady(): Promise<void> {
@@ -204,8 +220,10 @@ export class WorkerPool {
   }
 
   #start(): void {
+    const gate = new ExitGate();
+    const setup: WorkerSetup = { model: this.#model, gate: gate.cells };
     const worker = new Worker(workerFile(), {
-      workerData: this.#model,
+      workerData: setup,
       name: "rulake-embedding",
       // Inherited flags carry loaders; but this one, from `node -e`, forbids files as entry points.
       ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),
@@ -213,11 +231,14 @@ export class WorkerPool {
     const slot: Slot = { worker, ready: false, sending: false, flights: new Map() };
     let reason: unknown;
     this.#slots.push(slot);
+    guardExit();
+    gates.add(gate);
     worker.on("message", (message: FromWorker) => this.#receive(slot, message));
     worker.on("error", (error) => {
       reason = error;
     });
     worker.on("exit", (code) => {
+      gates.delete(gate);
       const during = slot.ready ? "while embedding" : "while starting";
       this.#lost(
         slot,
@@ -257,16 +278,12 @@ export class WorkerPool {
   #lost(slot: Slot, error: EmbedError): void {
     if (!this.#slots.includes(slot)) return;
     this.#slots = this.#slots.filter((other) => other !== slot);
+    const others = this.#slots.some((other) => other.ready);
+    // Others run, so the machine cannot carry more of them.
+    if (!slot.ready && others) this.#size = this.#slots.length;
     const lost = [...slot.flights.values()].map((flight) => flight.batch);
     slot.flights.clear();
-    this.#failAll(lost, error);
-    if (!slot.ready) {
-      void slot.worker.terminate();
-      // Others run, so the machine cannot carry more of them.
-      if (this.#slots.some((other) => other.ready)) this.#size = this.#slots.length;
-      else this.#failAll(this.#open.keys(), error);
-    }
-    this.#pump();
+    this.#failAll(slot.ready || others ? lost : this.#open.keys(), error);
   }
 
   #failAll(batches: Iterable<Batch>, error: unknown): void {
@@ -293,6 +310,24 @@ export class WorkerPool {
       else worker.unref();
     }
   }
+}
+
+/** Lets a worker end between two inferences. */
+async function stop(slot: Slot): Promise<void> {
+  const { worker } = slot;
+  const ended = new Promise((resolve) => worker.once("exit", resolve));
+  worker.ref();
+  worker.postMessage({ type: "stop" } satisfies ToWorker);
+  await ended;
+}
+
+/** Makes `process.exit()` in the middle of work wait for the inferences under way. */
+function guardExit(): void {
+  if (guarded) return;
+  guarded = true;
+  process.on("exit", () => {
+    for (const gate of gates) gate.close();
+  });
 }
 
 /** Ends this turn of the event loop. */

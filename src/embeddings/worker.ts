@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Encoder } from "./encoder.js";
-import { type EncodeSettings, type FromWorker, type ToWorker, toWire, type WorkerModel } from "./protocol.js";
+import { ExitGate } from "./exit-gate.js";
+import { type EncodeSettings, type FromWorker, type ToWorker, toWire, type WorkerSetup } from "./protocol.js";
 
 interface Chunk {
   chunk: number;
@@ -23,6 +24,8 @@ function post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
 }
 
 function receive(message: ToWorker): void {
+  // Here is between two inferences; ended from outside, a worker may be inside one, which aborts the process.
+  if (message.type === "stop") process.exit();
   switch (message.type) {
     case "part": {
       open.add(message.chunk);
@@ -89,7 +92,8 @@ function forget(chunk: number): void {
 
 async function start(): Promise<void> {
   try {
-    encoder = await Encoder.load(workerData as WorkerModel);
+    const { model, gate } = workerData as WorkerSetup;
+    encoder = await Encoder.load(model, new ExitGate(gate));
     port?.on("message", receive);
     post({ type: "ready" });
   } catch (error) {

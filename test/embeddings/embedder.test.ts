@@ -1,4 +1,10 @@
-import { ConfigError, EmbedError, OnnxEmbedder, type OnnxEmbedderOptions, RuLakeError } from "rulake/embeddings";
+import {
+  ConfigError,
+  EmbedError,
+  OnnxEmbedder,
+  type OnnxEmbedderOptions,
+  RuLakeError,
+} from "rulake/embeddings";
 import { afterAll, describe, expect, it } from "vitest";
 import { dot, failure, length, passages } from "./passages.js";
 
@@ -7,12 +13,21 @@ afterAll(() => embedder.close());
 
 describe("the default model", () => {
   it("describes itself before anything is loaded", () => {
-    expect(embedder).toMatchObject({ model: "all-MiniLM-L6-v2", dtype: "int8", dimensions: 384, maxTokens: 256 });
+    expect(embedder).toMatchObject({
+      model: "all-MiniLM-L6-v2",
+      dtype: "int8",
+      dimensions: 384,
+      maxTokens: 256,
+    });
   });
 
   it("knows what is alike", async () => {
     const texts = ["a cat sat on the mat", "a kitten rests on a rug", "stock market crash"];
-    const [cat, kitten, stock] = (await embedder.embedBatch(texts)) as [Float32Array, Float32Array, Float32Array];
+    const [cat, kitten, stock] = (await embedder.embedBatch(texts)) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
     expect(Math.abs(dot(cat, kitten) - 0.625)).toBeLessThan(0.02);
     expect(Math.abs(dot(cat, stock) - 0.088)).toBeLessThan(0.02);
     for (const vector of [cat, kitten, stock]) expect(length(vector)).toBeCloseTo(1, 6);
@@ -58,12 +73,15 @@ describe("unusual texts", () => {
     expect(length(await embedder.embed("👩‍👩‍👧 漢字 ﷽ אבג"))).toBeCloseTo(1, 6);
   });
 
-  it.each([[undefined], [null], [5], [["nested"]], [{ text: "x" }], [new String("boxed")]])("refuses %s", async (value) => {
-    const error = await failure(() => embedder.embedBatch(["fine", value as string]));
-    expect(error).toMatchObject({ code: "INVALID_INPUT", category: "permanent", context: { index: 1 } });
-    expect(EmbedError.isInstance(error)).toBe(true);
-    expect(await failure(() => embedder.embed(value as string))).toMatchObject({ code: "INVALID_INPUT" });
-  });
+  it.each([[undefined], [null], [5], [["nested"]], [{ text: "x" }], [new String("boxed")]])(
+    "refuses %s",
+    async (value) => {
+      const error = await failure(() => embedder.embedBatch(["fine", value as string]));
+      expect(error).toMatchObject({ code: "INVALID_INPUT", category: "permanent", context: { index: 1 } });
+      expect(EmbedError.isInstance(error)).toBe(true);
+      expect(await failure(() => embedder.embed(value as string))).toMatchObject({ code: "INVALID_INPUT" });
+    },
+  );
 
   it("refuses a text in place of an array", async () => {
     expect(await failure(() => embedder.embedBatch("text" as unknown as string[]))).toMatchObject({
@@ -133,7 +151,9 @@ describe("options", () => {
   it("puts prefixes before queries and documents", async () => {
     const prefixed = new OnnxEmbedder({ workers: 2, prefixes: { query: "query: ", document: "passage: " } });
     expect(await prefixed.embed("rivers", { kind: "query" })).toEqual(await embedder.embed("query: rivers"));
-    expect(await prefixed.embed("rivers", { kind: "document" })).toEqual(await embedder.embed("passage: rivers"));
+    expect(await prefixed.embed("rivers", { kind: "document" })).toEqual(
+      await embedder.embed("passage: rivers"),
+    );
     expect(await prefixed.embed("rivers")).toEqual(await embedder.embed("passage: rivers"));
     await prefixed.close();
   });

@@ -22,7 +22,10 @@ export interface TinyModel {
 const WORDS = ["[UNK]", "one", "two", "three", "four", "five", "six"];
 
 /** Makes a model folder under the temporary directory; `files` adds or replaces (JSON) files. */
-export function tinyModelFolder(models: Record<string, TinyModel>, files: Record<string, unknown> = {}): string {
+export function tinyModelFolder(
+  models: Record<string, TinyModel>,
+  files: Record<string, unknown> = {},
+): string {
   const folder = mkdtempSync(join(tmpdir(), "rulake-tiny-"));
   const width = Object.values(models)[0]?.table[0]?.length ?? 0;
   const all: Record<string, unknown> = {
@@ -32,7 +35,8 @@ export function tinyModelFolder(models: Record<string, TinyModel>, files: Record
     ...files,
   };
   for (const [path, content] of Object.entries(all)) {
-    if (content !== undefined) write(join(folder, path), typeof content === "string" ? content : JSON.stringify(content));
+    if (content !== undefined)
+      write(join(folder, path), typeof content === "string" ? content : JSON.stringify(content));
   }
   for (const [path, model] of Object.entries(models)) write(join(folder, path), onnx(model));
   return folder;
@@ -70,7 +74,8 @@ function onnx(model: TinyModel): Uint8Array {
   const FLOAT = 1;
   const hidden = output === "tokens" ? outputName : "hidden";
   const nodes = [node("Gather", ["table", inputName], [hidden])];
-  if (output === "pooled") nodes.push(node("ReduceMax", [hidden], [outputName], [ints("axes", [1]), int("keepdims", 0)]));
+  if (output === "pooled")
+    nodes.push(node("ReduceMax", [hidden], [outputName], [ints("axes", [1]), int("keepdims", 0)]));
   const weights = message(
     ...[table.length, width].map((dim) => varint(1, dim)),
     varint(2, FLOAT),
