@@ -91,7 +91,11 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Index> {
             })
         }
     };
-    let raw = if header.options.keeps_raw() { Some(sections.required(Tag::Raw, rows * header.options.dimensions)?) } else { None };
+    let raw = if header.options.keeps_raw() {
+        Some(sections.required(Tag::Raw, rows * header.options.dimensions)?)
+    } else {
+        None
+    };
     let part = Part {
         ids: sections.required(Tag::Ids, rows)?,
         by_id: sections.optional(Tag::ById, rows)?,

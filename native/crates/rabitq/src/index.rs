@@ -6,22 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
-use crate::bitset::Bitset;
 use crate::build::{Center, Shape};
-use crate::query::Query;
 use crate::rotate::Rotation;
-use crate::scan::Scan;
+use crate::search::nearest;
 use crate::state::{Live, State};
-use crate::topk::{Candidate, TopK};
 use crate::{
     BuildOptions, Control, Error, Hit, Result, Rows, SearchOptions, Stats, file, rbpx, validate,
 };
-
-/// Allowed rows below which comparing raw vectors beats scanning the codes of all: a raw row costs about this many codes.
-const RAW_ROW_COST: usize = 24;
-
-/// Parts of at most this many rows are compared by raw vector without a look at their codes.
-const SMALL_PART: usize = 512;
 
 /// Growth at which the mean of the vectors is taken anew and all codes are made again.
 const RECENTER_GROWTH: usize = 4;
@@ -135,7 +126,14 @@ impl Index {
             });
         }
         let norm = validate::norm_squared(simd::kernels(), self.shape.options.metric, 0, query)?;
-        self.search_one(&self.snapshot(), query, norm, k, options, control)
+        nearest(
+            &self.shape,
+            &self.snapshot(),
+            (query, norm),
+            k,
+            options,
+            control,
+        )
     }
 
     /// One answer a query (row-major matrix), in parallel on the current rayon pool.
@@ -160,7 +158,7 @@ impl Index {
         )?;
         let state = self.snapshot();
         let answer = |(query, &norm): (&[f32], &f32)| {
-            self.search_one(&state, query, norm, k, options, control)
+            nearest(&self.shape, &state, (query, norm), k, options, control)
         };
         queries
             .par_chunks_exact(dimensions)
@@ -186,113 +184,6 @@ impl Index {
         }
         debug_assert!(isize::try_from(queries.len()).is_ok());
         Ok(())
-    }
-
-    fn search_one(
-        &self,
-        state: &State,
-        query: &[f32],
-        norm: f32,
-        k: usize,
-        options: &SearchOptions<'_>,
-        control: Control<'_>,
-    ) -> Result<Vec<Hit>> {
-        let k = k.min(state.rows());
-        if k == 0 {
-            return Ok(vec![]);
-        }
-        let query = Query::new(
-            &self.shape,
-            &state.center,
-            query,
-            norm,
-            epsilon(options.recall_target),
-        );
-        let masks: Vec<Option<Arc<Bitset>>> = state
-            .parts
-            .iter()
-            .map(|live| live.mask(options.allow))
-            .collect::<Result<_>>()?;
-        let mut scans = Vec::with_capacity(state.parts.len());
-        let mut first = 0;
-        for (live, mask) in state.parts.iter().zip(&masks) {
-            scans.push(Scan {
-                query: &query,
-                part: &live.part,
-                first,
-                mask: mask.as_deref(),
-                control,
-            });
-            first += live.part.rows() as u64;
-        }
-        let best = if query.is_directionless() {
-            first_rows(&scans, k)
-        } else {
-            let factor = options.rerank_factor.or(self.shape.options.rerank_factor);
-            self.best(&scans, k, factor)?
-        };
-        best.iter()
-            .map(|candidate| {
-                let (scan, row) = locate(&scans, candidate.row);
-                Ok(Hit {
-                    id: scan.part.ids.at(row)?,
-                    distance: query.distance(candidate.rank),
-                })
-            })
-            .collect()
-    }
-
-    /// The `k` best rows over all parts.
-    fn best(
-        &self,
-        scans: &[Scan<'_>],
-        k: usize,
-        rerank_factor: Option<u32>,
-    ) -> Result<Vec<Candidate>> {
-        let raw = self.shape.options.keeps_raw();
-        let capacity = match rerank_factor {
-            Some(factor) if raw => k.saturating_mul(factor as usize),
-            _ if raw => k,
-            // Estimates with a rounded query order the last places a little differently than those with the query itself.
-            _ => k.saturating_add(k.min(64)).max(16),
-        };
-        let by_bounds = raw && rerank_factor.is_none();
-        let mut top = TopK::new(capacity);
-        for scan in scans {
-            let rows = scan.part.rows();
-            let allowed = scan.mask.map_or(rows, Bitset::count);
-            match (&scan.part.codes, scan.query.estimator()) {
-                _ if allowed == 0 => {}
-                (Some(codes), Some(estimator))
-                    if !raw || (allowed > SMALL_PART && allowed > rows / RAW_ROW_COST) =>
-                {
-                    if by_bounds {
-                        scan.by_bounds(codes, estimator, &mut top)?;
-                    } else {
-                        scan.by_estimates(codes, estimator, &mut top)?;
-                    }
-                }
-                _ => scan.exact(&mut top)?,
-            }
-        }
-        let candidates = top.into_sorted();
-        if by_bounds || self.shape.options.effective_bits().is_none() {
-            return Ok(candidates);
-        }
-        let mut top = TopK::new(k);
-        for candidate in candidates {
-            let (scan, row) = locate(scans, candidate.row);
-            let rank = match (&scan.part.codes, scan.query.estimator()) {
-                _ if raw => scan.rank(row)?,
-                (Some(codes), Some(estimator)) => scan.estimate(codes, estimator, row)?,
-                _ => candidate.rank,
-            };
-            top.push(Candidate {
-                rank,
-                row: candidate.row,
-            });
-        }
-        Ok(top.into_sorted())
     }
 
     /// Appends rows; an id that exists already is replaced (its row moves to the end). All or nothing.
@@ -501,27 +392,4 @@ pub(crate) fn raw_row(live: &Live, row: usize, dimensions: usize) -> Result<Vec<
         Some(raw) => Ok(raw.get(row * dimensions..(row + 1) * dimensions)?.to_vec()),
         None => Ok(vec![]),
     }
-}
-
-/// Width of the error bounds, in the deviations of the RaBitQ papers (their default is 1.9).
-fn epsilon(recall_target: Option<f32>) -> f32 {
-    let _ = recall_target;
-    1.9
-}
-
-fn first_rows(scans: &[Scan<'_>], k: usize) -> Vec<Candidate> {
-    let rows = scans.iter().flat_map(|scan| {
-        let allowed =
-            (0..scan.part.rows()).filter(|&row| scan.mask.is_none_or(|mask| mask.get(row)));
-        allowed.map(|row| Candidate {
-            rank: 0.0,
-            row: scan.first + row as u64,
-        })
-    });
-    rows.take(k).collect()
-}
-
-fn locate<'a, 's>(scans: &'a [Scan<'s>], row: u64) -> (&'a Scan<'s>, usize) {
-    let scan = &scans[scans.partition_point(|scan| scan.first <= row) - 1];
-    (scan, (row - scan.first) as usize)
 }

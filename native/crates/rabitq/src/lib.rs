@@ -24,6 +24,7 @@ mod recommend;
 mod rotate;
 mod rows;
 mod scan;
+mod search;
 mod section;
 mod state;
 mod stats;

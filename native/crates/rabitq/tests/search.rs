@@ -440,3 +440,17 @@ fn threads_do_not_change_the_file() {
     };
     assert!(file(1) == file(3));
 }
+
+#[test]
+fn a_rerank_cap_never_returns_more_than_k() {
+    let data = vectors(2000, 40, 20);
+    for kind in [Kind::FlatF32, Kind::RabitqPlus, Kind::RabitqAsym] {
+        let options = BuildOptions {
+            rerank_factor: Some(5),
+            ..BuildOptions::new(kind, 40, Metric::L2)
+        };
+        let index = Index::build(&data, None, &options, Control::default()).unwrap();
+        let found = ids(&index, &data[..40], 10);
+        assert_eq!((found.len(), found[0]), (10, 0), "{kind}");
+    }
+}
