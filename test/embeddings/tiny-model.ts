@@ -15,6 +15,8 @@ export interface TinyModel {
   outputName?: string;
   /** Integer type of input_ids. */
   ids?: "int64" | "int32";
+  /** Weights and output in half precision; for values that are small whole numbers. */
+  half?: boolean;
   /** Other names for the input, to make the model unusable. */
   inputName?: string;
 }
@@ -71,7 +73,9 @@ function onnx(model: TinyModel): Uint8Array {
   const { table, output = "tokens", ids = "int64", inputName = "input_ids" } = model;
   const outputName = model.outputName ?? (output === "tokens" ? "last_hidden_state" : "sentence_embedding");
   const width = table[0]?.length ?? 0;
-  const FLOAT = 1;
+  const FLOAT = model.half ? 10 : 1;
+  const flat = table.flat();
+  const numbers = model.half ? Uint16Array.from(flat, half) : Float32Array.from(flat);
   const hidden = output === "tokens" ? outputName : "hidden";
   const nodes = [node("Gather", ["table", inputName], [hidden])];
   if (output === "pooled")
@@ -80,7 +84,7 @@ function onnx(model: TinyModel): Uint8Array {
     ...[table.length, width].map((dim) => varint(1, dim)),
     varint(2, FLOAT),
     text(8, "table"),
-    bytes(9, new Uint8Array(new Float32Array(table.flat()).buffer)),
+    bytes(9, new Uint8Array(numbers.buffer)),
   );
   const dims = output === "tokens" ? ["batch", "tokens", width] : ["batch", width];
   const graph = message(
@@ -91,6 +95,12 @@ function onnx(model: TinyModel): Uint8Array {
     bytes(12, value(outputName, FLOAT, dims)),
   );
   return message(varint(1, 7), bytes(7, graph), bytes(8, message(text(1, ""), varint(2, 13))));
+}
+
+function half(value: number): number {
+  if (value === 0) return 0;
+  const exponent = Math.floor(Math.log2(Math.abs(value)));
+  return (value < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | ((Math.abs(value) / 2 ** exponent - 1) * 1024);
 }
 
 function node(type: string, inputs: string[], outputs: string[], attributes: Uint8Array[] = []): Uint8Array {
