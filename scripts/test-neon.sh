@@ -39,16 +39,18 @@ if [ -n "$missing" ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
 fi
 
+# Linked statically: the emulator would otherwise load the cross compiler's dynamic linker with the
+# multiarch C library, and where the two differ in version threads hang.
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 
 echo "test-neon: $("$rustc" --version), $target"
 "$rustc" --test --edition 2024 --crate-name simd \
-  --target "$target" -C linker="$linker" \
+  --target "$target" -C linker="$linker" -C target-feature=+crt-static \
   -C opt-level=2 -C debug-assertions=on -D warnings \
   -o "$build/simd-tests" "$crate/src/lib.rs"
 
 for cpu in max cortex-a72; do
   echo "test-neon: -cpu $cpu"
-  qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu "$cpu" "$build/simd-tests" --quiet
+  qemu-aarch64 -cpu "$cpu" "$build/simd-tests" --quiet
 done

@@ -80,6 +80,8 @@ pub(crate) fn tables() -> impl DoubleEndedIterator<Item = &'static Kernels> {
     let tables = [&scalar::KERNELS].into_iter();
     #[cfg(target_arch = "x86_64")]
     let tables = tables.chain(crate::x86::detected());
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    let tables = tables.chain(crate::neon::detected());
     tables
 }
 

@@ -25,6 +25,8 @@
 
 mod kernels;
 mod level;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -4,20 +4,22 @@
 mod codes;
 mod fastscan;
 mod floats;
+mod golden;
 
+use std::io::{self, Write};
 use std::sync::Once;
 
 use crate::kernels::Kernels;
 use crate::level::{Level, for_level, tables};
 
-/// The tables to compare with scalar. Levels the CPU lacks are named on stderr, so that a run without
-/// them does not pass for a full one.
+/// The tables to compare with scalar. Levels the CPU lacks are named on stderr, past the capture of
+/// the test harness, so that a run without them does not pass for a full one.
 fn compared_tables() -> impl Iterator<Item = &'static Kernels> {
     static REPORT: Once = Once::new();
     REPORT.call_once(|| {
         for level in [Level::Avx2, Level::Avx512, Level::Neon] {
             if for_level(level).is_none() {
-                eprintln!("skipped: this CPU lacks {level}");
+                let _ = writeln!(io::stderr(), "skipped: this CPU lacks {level}");
             }
         }
     });
