@@ -81,10 +81,26 @@ pub(crate) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
 
 #[inline(always)]
 pub(crate) fn fht(x: &mut [f32]) {
-    fht_from(x, 1);
+    if x.len() < 16 {
+        return fht_from(x, 1);
+    }
+    first_stages::<1>(x);
+    first_stages::<4>(x);
+    fht_from(x, 16);
 }
 
-/// The stages of the transform with strides `first`, `2 first` and so on.
+/// The stages of strides `STRIDE` and `2 STRIDE`: a constant, because the compiler makes nothing of a
+/// short loop of unknown length.
+#[inline(always)]
+fn first_stages<const STRIDE: usize>(x: &mut [f32]) {
+    let (rows, _) = x.as_chunks_mut::<STRIDE>();
+    let (groups, _) = rows.as_chunks_mut::<4>();
+    for [a, b, c, d] in groups {
+        two_stages(a, b, c, d);
+    }
+}
+
+/// The stages of strides `first`, `2 first` and so on.
 ///
 /// Two stages are done in one pass over the data: their butterflies act on the same four elements.
 #[inline(always)]
@@ -238,12 +254,14 @@ impl Quantized {
 
 #[inline(always)]
 fn encode(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) {
+    let max = max.min(255.0);
     for (code, x) in codes.iter_mut().zip(x) {
         let value = x * scale + offset;
         // Comparisons, so that a NaN becomes zero. Truncation is floor: nothing negative remains.
         let value = if value > 0.0 { value } else { 0.0 };
         let value = if value < max { value } else { max };
-        *code = value as u8;
+        // SAFETY: the value is not a NaN and within 0..=255, because `max` is at most 255.
+        *code = unsafe { value.to_int_unchecked() };
     }
 }
 

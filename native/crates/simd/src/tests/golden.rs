@@ -17,7 +17,9 @@ fn digest(kernels: &Kernels) -> u64 {
             let mut codes = vec![0; len];
             let sums = kernels.quantize(&a, 7.5, 8.0, 15.0, &mut codes);
             add(sums.dot.to_bits());
-            codes.iter().for_each(|&code| add(code.into()));
+            for code in codes {
+                add(code.into());
+            }
 
             let acc = random.vec(len, |random| random.bits() as u32);
             let params = BoundParams {
@@ -37,7 +39,9 @@ fn digest(kernels: &Kernels) -> u64 {
         for log in 0..11 {
             let mut x = random.vec(1 << log, draw);
             kernels.fht(&mut x);
-            x.iter().for_each(|value| add(value.to_bits()));
+            for value in x {
+                add(value.to_bits());
+            }
         }
     }
     hash

@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::Byte;
 use crate::kernels::{BoundParams, Kernels, QuantizeSums};
 use crate::level::Level;
 use crate::scalar;
@@ -46,15 +47,10 @@ fn bounds(
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load_bytes<T: Bytes>(bytes: &[T; 32]) -> __m256i {
+fn load_bytes<T: Byte>(bytes: &[T; 32]) -> __m256i {
     // SAFETY: `T` is one byte wide, so 32 bytes are readable; the load needs no alignment.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
-
-/// A type of one byte.
-trait Bytes {}
-impl Bytes for u8 {}
-impl Bytes for i8 {}
 
 #[target_feature(enable = "avx2")]
 #[inline]

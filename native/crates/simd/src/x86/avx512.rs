@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2;
+use super::{Byte, avx2};
 use crate::kernels::{BoundParams, Kernels, QuantizeSums};
 use crate::level::Level;
 use crate::scalar;
@@ -61,15 +61,10 @@ fn bounds(
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn load_bytes<T: Bytes>(bytes: &[T; 64]) -> __m512i {
+fn load_bytes<T: Byte>(bytes: &[T; 64]) -> __m512i {
     // SAFETY: `T` is one byte wide, so 64 bytes are readable; the load needs no alignment.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
-
-/// A type of one byte.
-trait Bytes {}
-impl Bytes for u8 {}
-impl Bytes for i8 {}
 
 #[target_feature(enable = "avx512f")]
 #[inline]

@@ -23,3 +23,8 @@ pub(crate) fn detected() -> impl DoubleEndedIterator<Item = &'static Kernels> {
     .into_iter()
     .filter_map(|(detected, kernels)| detected.then_some(kernels))
 }
+
+/// A type of one byte, for loads of codes and queries.
+trait Byte {}
+impl Byte for u8 {}
+impl Byte for i8 {}
