@@ -14,15 +14,15 @@ export type EmbedKind = "query" | "document";
 /** Options of {@link OnnxEmbedder.embed}. */
 export interface EmbedOptions {
   /** Default `"document"`. */
-  kind?: EmbedKind;
+  kind?: EmbedKind | undefined;
   /** Gives up: the promise rejects with `signal.reason`, and texts not yet begun are dropped. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link OnnxEmbedder.embedBatch}. */
 export interface EmbedBatchOptions extends EmbedOptions {
   /** Called when some texts are done. What it throws ends the call. */
-  onProgress?: (progress: { done: number; total: number }) => void;
+  onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
 }
 
 /** Texts looked at in one turn of the event loop. */
@@ -107,7 +107,7 @@ export class OnnxEmbedder implements AsyncDisposable {
   }
 
   /** Loads the model now (downloading it where that is needed) rather than at the first text. */
-  async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async ready(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkOptions(options, ["signal"], "OnnxEmbedder.ready");
     await this.#embed([""], "document", true, options.signal);
   }

@@ -30,7 +30,9 @@ export class OnnxSession {
     this.#gate = gate;
     this.#runtime = runtime;
     this.#session = session;
-    const ids = session.inputMetadata.find((input) => input.name === "input_ids");
+    // Older versions within the peer range have no metadata.
+    const metadata = session.inputMetadata as typeof session.inputMetadata | undefined;
+    const ids = metadata?.find((input) => input.name === "input_ids");
     this.#integer = ids?.isTensor === true && ids.type === "int32" ? "int32" : "int64";
   }
 

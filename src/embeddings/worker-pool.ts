@@ -18,6 +18,8 @@ import {
 
 /** Chunks a worker holds: one at work, one so that it need not wait for the main thread. */
 const IN_FLIGHT = 2;
+/** As many more where single texts wait: a worker does those next, between two texts of a chunk. */
+const URGENT_IN_FLIGHT = 4;
 /** Characters of one message; copying more takes too long for one turn of the event loop. */
 const MESSAGE_CHARACTERS = 131_072;
 
@@ -126,9 +128,10 @@ export class WorkerPool {
 
   /** Hands out chunks: every worker gets one before any gets a second. */
   #pump(): void {
-    for (let held = 0; held < IN_FLIGHT; held++) {
+    for (let held = 0; held < IN_FLIGHT + URGENT_IN_FLIGHT; held++) {
+      if (held >= IN_FLIGHT && this.#next()?.urgent !== true) break;
       for (const slot of this.#slots) {
-        if (slot.ready && !slot.sending && slot.flights.size === held) this.#assign(slot);
+        if (slot.ready && !slot.sending && slot.flights.size === held) this.#assign(slot, held >= IN_FLIGHT);
       }
     }
     if (this.#next() !== undefined) this.#grow();
@@ -143,9 +146,9 @@ export class WorkerPool {
     return undefined;
   }
 
-  #assign(slot: Slot): void {
+  #assign(slot: Slot, urgentOnly: boolean): void {
     const batch = this.#next();
-    if (batch === undefined) return;
+    if (batch === undefined || (urgentOnly && !batch.urgent)) return;
     const positions = batch.draw(this.#size * 2);
     // Round robin: a long job does not keep the others waiting.
     if (!batch.urgent) this.#normal.push(...this.#normal.splice(0, 1));
