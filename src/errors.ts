@@ -35,7 +35,7 @@ export class RuLakeError extends Error {
   /** Facts a program may want: names, sizes, positions. */
   readonly context: Record<string, unknown>;
   /** What to do about it. */
-  readonly hint?: string;
+  declare readonly hint?: string;
 
   constructor(message: string, init: RuLakeErrorInit) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause });

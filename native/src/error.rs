@@ -227,8 +227,13 @@ impl From<rabitq::Error> for Failure {
 #[must_use]
 pub fn from_io(failure: Failure, path: &Path, source: &std::io::Error) -> Failure {
     use std::io::ErrorKind as K;
+    // A wrong path stays wrong; a full disk or a lost mount may be mended.
+    let category = match source.kind() {
+        K::NotFound => Category::Permanent,
+        _ => Category::Infrastructure,
+    };
     let failure = failure
-        .category(Category::Infrastructure)
+        .category(category)
         .with("path", path)
         .with("reason", source.to_string());
     let failure = match source.raw_os_error() {
@@ -267,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_infrastructure_and_names_the_path() {
+    fn a_missing_file_is_the_callers_and_a_full_disk_is_not() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         let failure = Failure::from(rabitq::Error::Io {
             path: PathBuf::from("a/b"),
@@ -275,12 +280,21 @@ mod tests {
         });
         assert_eq!(
             (failure.code.as_str(), failure.category),
-            ("FILE_NOT_FOUND", Category::Infrastructure)
+            ("FILE_NOT_FOUND", Category::Permanent)
         );
         assert_eq!(
             failure.context.first(),
             Some(&("path", Fact::Text("a/b".into())))
         );
         assert!(failure.hint.is_some());
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let failure = Failure::from(rabitq::Error::Io {
+            path: PathBuf::from("a/b"),
+            source,
+        });
+        assert_eq!(
+            (failure.code.as_str(), failure.category),
+            ("IO", Category::Infrastructure)
+        );
     }
 }
