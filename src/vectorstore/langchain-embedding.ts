@@ -1,0 +1,50 @@
+import type { EmbeddingsInterface } from "@langchain/core/embeddings";
+import { OnnxEmbeddings } from "../embeddings/langchain.js";
+import { RuLakeError } from "../errors.js";
+
+/** The vectors of texts to be searched in. */
+export async function embedDocuments(
+  embeddings: EmbeddingsInterface,
+  texts: string[],
+  signal: AbortSignal | undefined,
+): Promise<readonly (number[] | Float32Array)[]> {
+  if (!isPlainOnnx(embeddings)) return embeddings.embedDocuments(texts);
+  const options = { kind: "document" as const, ...(signal && { signal }) };
+  return embeddings.caller.call(() => embeddings.embedder.embedBatch(texts, options));
+}
+
+/** The vector of a text to search for. */
+export async function embedQuery(
+  embeddings: EmbeddingsInterface,
+  text: string,
+  signal: AbortSignal | undefined,
+): Promise<number[] | Float32Array> {
+  signal?.throwIfAborted();
+  if (!isPlainOnnx(embeddings)) return embeddings.embedQuery(text);
+  const options = { kind: "query" as const, ...(signal && { signal }) };
+  return embeddings.caller.call(() => embeddings.embedder.embed(text, options));
+}
+
+/** Length of the vectors to come, where the embeddings tell before the first text. */
+export function knownDimensions(embeddings: EmbeddingsInterface): number | undefined {
+  if (!isPlainOnnx(embeddings)) return undefined;
+  try {
+    return embeddings.dimensions;
+  } catch (error) {
+    if (RuLakeError.isInstance(error) && error.code === "DIMENSIONS_UNKNOWN") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whether the embedder underneath can be asked for its `Float32Array`s, with a signal: not if a subclass changed what
+ * LangChain's methods return.
+ */
+function isPlainOnnx(embeddings: EmbeddingsInterface): embeddings is OnnxEmbeddings {
+  const { embedDocuments, embedQuery } = OnnxEmbeddings.prototype;
+  return (
+    embeddings instanceof OnnxEmbeddings &&
+    embeddings.embedDocuments === embedDocuments &&
+    embeddings.embedQuery === embedQuery
+  );
+}

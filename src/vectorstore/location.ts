@@ -1,0 +1,215 @@
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { ConfigError, LakeError } from "../errors.js";
+import type { Collection } from "../lake/collection.js";
+import { RuLake } from "../lake/lake.js";
+import type { CollectionOptions, Durability, Metric } from "../lake/records.js";
+import { invalidOption, suggestion } from "../options.js";
+
+/**
+ * Where the records of a store are:
+ *
+ * - `"./lake/docs"`: collection `docs` of the lake in the directory `./lake`
+ * - `{ memory: true }`: the memory of this process; gone when the store closes
+ * - a {@link Collection}: one that is open already. It stays the caller's to close.
+ */
+export type StoreLocation = string | { readonly memory: true } | CollectionHandle;
+
+/** What a store needs of a {@link Collection}, whatever its metadata and whichever copy of the package made it. */
+export type CollectionHandle = Pick<Collection<never>, keyof Collection<never>>;
+
+/** How the collection behind a store is opened or created. */
+export interface StoreOptions {
+  /** Numbers in a vector, 1 to 8,192. Left out: the first vector decides. */
+  dimensions?: number | undefined;
+  /** Default `"cosine"`. */
+  metric?: Metric | undefined;
+  /** Default `"auto"`: exact while small, `RabitqPlusIndex` above 5,000 records. */
+  index?: CollectionOptions["index"];
+  /** Open without the right to write, beside a process that writes. Default false. */
+  readOnly?: boolean | undefined;
+  /** When an add or a delete counts as done. Default `"fsync"`: it survives a power cut. */
+  durability?: Durability | undefined;
+  /** Leave out answers with a lower score; a search may set its own. */
+  minScore?: number | undefined;
+  /** Recall to reach on average, above 0 and at most 1; lower is faster. A search may set its own. */
+  recallTarget?: number | undefined;
+}
+
+/** Names of {@link StoreOptions}, for `checkOptions`. */
+export const STORE_OPTIONS = [
+  "dimensions",
+  "metric",
+  "index",
+  "readOnly",
+  "durability",
+  "minScore",
+  "recallTarget",
+] as const;
+
+/** A collection and the duty to close it. */
+export interface OpenedCollection<Meta extends object> {
+  collection: Collection<Meta>;
+  /** Directory of the lake; `undefined` in memory or when the caller opened it. */
+  lakePath: string | undefined;
+  /** Does nothing for a collection that was passed in. */
+  close: () => Promise<void>;
+}
+
+const MEMORY_COLLECTION = "documents";
+
+/** What {@link openCollection} does about a collection that does not exist. */
+export type IfMissing = "create" | "throw";
+
+/**
+ * Opens the collection at a location.
+ *
+ * @param where - the call as the user wrote it, for messages
+ * @throws {@link ConfigError} `INVALID_OPTION`; {@link LakeError} `NOT_A_LAKE`, `COLLECTION_NOT_FOUND`, `COLLECTION_MISMATCH`,
+ * and whatever else `RuLake.open` and `lake.collection` throw
+ */
+export async function openCollection<Meta extends object>(
+  location: StoreLocation,
+  options: StoreOptions,
+  ifMissing: IfMissing,
+  where: string,
+): Promise<OpenedCollection<Meta>> {
+  if (isCollection(location)) {
+    const collection = location as unknown as Collection<Meta>;
+    return { collection, lakePath: undefined, close: async () => {} };
+  }
+  if (typeof location === "object" && location !== null && location.memory === true) {
+    return openIn(await RuLake.open({ memory: true }), MEMORY_COLLECTION, options);
+  }
+  if (typeof location !== "string" || location === "") {
+    throw invalidOption(where, "path", "'<lake>/<collection>', { memory: true } or a Collection", location);
+  }
+  const { lakePath, name } = splitPath(location);
+  if (ifMissing === "throw" && isAbsentOrEmpty(lakePath)) throw notFound(location, name, [], where);
+  const lake = await openLake(lakePath, location, options.readOnly);
+  if (ifMissing === "throw") {
+    const names = await closingOnFailure(lake, () => lake.list());
+    if (!names.includes(name)) {
+      await lake.close();
+      throw notFound(location, name, names, where);
+    }
+  }
+  return openIn(lake, name, options);
+}
+
+/** Whether a value is an open {@link Collection}, made by any copy of this package. */
+function isCollection(value: unknown): value is CollectionHandle {
+  if (typeof value !== "object" || value === null) return false;
+  const { upsert, search, scan } = value as Partial<CollectionHandle>;
+  return typeof upsert === "function" && typeof search === "function" && typeof scan === "function";
+}
+
+/** `"./lake/docs"` as its lake and its collection. Trailing separators do not count. */
+export function splitPath(location: string): { lakePath: string; name: string } {
+  const normal = path.normalize(location).replace(/[/\\]+$/, "");
+  return { lakePath: path.dirname(normal), name: path.basename(normal) };
+}
+
+/** Whether there is nothing at a path, or an empty directory. */
+export function isAbsentOrEmpty(directory: string): boolean {
+  if (!existsSync(directory)) return true;
+  try {
+    return readdirSync(directory).length === 0;
+  } catch {
+    // Not a directory, or not readable: opening it tells why.
+    return false;
+  }
+}
+
+async function openLake(lakePath: string, location: string, readOnly: boolean | undefined): Promise<RuLake> {
+  try {
+    return await RuLake.open(lakePath, { readOnly: readOnly ?? false });
+  } catch (error) {
+    if (!LakeError.isInstance(error) || error.code !== "NOT_A_LAKE") throw error;
+    throw new LakeError(error.message, {
+      code: error.code,
+      category: error.category,
+      context: { ...error.context, path: location },
+      hint:
+        `a store's path is '<lake>/<collection>', so '${location}' asks for a lake in '${lakePath}'; ` +
+        `for a new lake in a directory of its own write '${path.join(location, "docs")}'`,
+      cause: error,
+    });
+  }
+}
+
+async function openIn<Meta extends object>(
+  lake: RuLake,
+  name: string,
+  { dimensions, metric, index }: StoreOptions,
+): Promise<OpenedCollection<Meta>> {
+  const collection = await closingOnFailure(lake, () =>
+    lake.collection<Meta>(name, { dimensions, metric, index }),
+  );
+  return { collection, lakePath: lake.path, close: () => lake.close() };
+}
+
+async function closingOnFailure<T>(lake: RuLake, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await lake.close();
+    throw error;
+  }
+}
+
+function notFound(location: string, name: string, names: readonly string[], where: string): LakeError {
+  return new LakeError(`${where}: there is no collection at '${location}'${suggestion(name, names)}`, {
+    code: "COLLECTION_NOT_FOUND",
+    context: { path: location, collection: name, collections: [...names] },
+    hint: "RuLakeVectorStore.open creates what does not exist",
+  });
+}
+
+/**
+ * Refuses vectors of a model other than the one a collection was filled with.
+ *
+ * @throws {@link LakeError} `DIMENSION_MISMATCH`
+ */
+export function checkDimensions(
+  collection: { readonly name: string; readonly dimensions: number | undefined },
+  given: number | undefined,
+): void {
+  const expected = collection.dimensions;
+  if (expected === undefined || given === undefined || given === expected) return;
+  throw new LakeError(
+    `collection '${collection.name}' holds vectors of ${expected} numbers, but the embedding model makes ${given}`,
+    {
+      code: "DIMENSION_MISMATCH",
+      context: { collection: collection.name, expected, given },
+      hint: "use the model the collection was filled with, or another collection for another model",
+    },
+  );
+}
+
+/** Checks the options that the adapters, not the lake, look at. */
+export function checkStoreOptions(options: StoreOptions, where: string): void {
+  const { minScore, recallTarget, durability } = options;
+  checkScore(minScore, where);
+  if (recallTarget !== undefined && !(recallTarget > 0 && recallTarget <= 1)) {
+    throw invalidOption(where, "recallTarget", "above 0 and at most 1", recallTarget);
+  }
+  if (durability !== undefined && durability !== "fsync" && durability !== "buffered") {
+    throw invalidOption(where, "durability", "'fsync' or 'buffered'", durability);
+  }
+}
+
+/** Checks a `minScore`. */
+export function checkScore(minScore: number | undefined, where: string): void {
+  if (minScore !== undefined && !Number.isFinite(minScore)) {
+    throw invalidOption(where, "minScore", "a finite number", minScore);
+  }
+}
+
+/** The error for two lists that must be of one length: `LENGTH_MISMATCH`. */
+export function lengthMismatch(where: string, what: string, given: number, expected: number): ConfigError {
+  return new ConfigError(`${where}: ${given} ${what} for ${expected} documents`, {
+    code: "LENGTH_MISMATCH",
+    context: { given, expected },
+  });
+}
