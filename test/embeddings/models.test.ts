@@ -293,11 +293,31 @@ describe("download", () => {
     answer = () => 503;
     await using embedder = new OnnxEmbedder({ model: "on-the-hub", normalize: false });
     const error = await failure(() => embedder.embed("one"));
-    expect(error).toMatchObject({ code: "MODEL_DOWNLOAD_FAILED", category: "transient" });
+    expect(error).toMatchObject({ code: "MODEL_NOT_FOUND", category: "transient" });
     expect(error.message).toContain("503");
+    answer = () => 404;
+    expect(await failure(() => embedder.embed("one"))).toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      category: "permanent",
+    });
     answer = original;
     expect([...(await embedder.embed("one"))]).toEqual([3, 4, 0]);
     expect(existsSync(join(cache, "on-the-hub", "onnx", "model.onnx"))).toBe(true);
+  });
+
+  it("says what to install when the network is not there", async () => {
+    const closed = pinned("onnx/model.onnx", "http://127.0.0.1:9/model.onnx");
+    registerModel({
+      name: "unreachable",
+      package: "@rulake/unreachable",
+      dimensions: 3,
+      maxTokens: 9,
+      files: [closed],
+    });
+    await using embedder = new OnnxEmbedder({ model: "unreachable" });
+    const error = await failure(() => embedder.embed("one"));
+    expect(error).toMatchObject({ code: "MODEL_NOT_FOUND", category: "transient" });
+    expect(error.hint).toContain("npm i @rulake/unreachable");
   });
 
   it("rejects a call whose signal aborts meanwhile", async () => {
