@@ -5,9 +5,9 @@ import { withLock } from "./lock.mjs";
 import { cacheDir, inRoot } from "./paths.mjs";
 import { explain, isInstalled, run } from "./step.mjs";
 
+// Cargo.lock is not among them: a build may complete it. It counts as an output, which must be as the build left it.
 const nativeInputs = () => [
   "native/Cargo.toml",
-  "native/Cargo.lock",
   "native/build.rs",
   "native/src",
   ...readdirSync(inRoot("native/crates")).flatMap((crate) => [
@@ -50,7 +50,8 @@ async function buildNative() {
   try {
     const target = ["--platform", "--release", "--manifest-path", "native/Cargo.toml"];
     const output = ["--output-dir", path.relative(inRoot(), draft), "--no-js", "--dts", "binding.d.ts"];
-    const built = await run("native", "napi", ["build", ...target, ...output]);
+    const locked = process.env.CI ? ["--", "--locked"] : [];
+    const built = await run("native", "napi", ["build", ...target, ...output, ...locked]);
     const binary = readdirSync(draft).find((file) => file.endsWith(".node"));
     if (!built.ok || binary === undefined) {
       explain(built);
@@ -58,7 +59,7 @@ async function buildNative() {
     }
     // Renamed, never copied over: a running process may have the old binary mapped.
     renameSync(path.join(draft, binary), inRoot("native", binary));
-    const outputs = [`native/${binary}`];
+    const outputs = [`native/${binary}`, "native/Cargo.lock"];
     const types = path.join(draft, "binding.d.ts");
     if (existsSync(types)) {
       const relative = path.relative(inRoot(), types);
