@@ -22,12 +22,12 @@ pub(crate) static KERNELS: Kernels = Kernels {
 };
 
 #[target_feature(enable = "avx2")]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     scalar::dot(a, b)
 }
 
 #[target_feature(enable = "avx2")]
-fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
     scalar::l2_squared(a, b)
 }
 
