@@ -210,10 +210,12 @@ impl Error {
     }
 
     /// The same failure for one more caller: the writer answers every write of a group that failed together.
-    pub(crate) fn again(&self, collection: &str) -> Self {
+    pub(crate) fn again(&self) -> Self {
         match self {
-            Self::Io { path, source } => Self::Io { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) },
-            other => Self::Poisoned { collection: collection.to_owned(), reason: other.to_string() },
+            Self::Io { path, source } => {
+                Self::Io { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
+            }
+            other => Self::Internal(other.to_string()),
         }
     }
 }

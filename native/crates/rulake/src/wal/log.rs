@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::record::{Header, Kind};
+use super::record::{HEADER, Header, Kind};
 use crate::error::IoContext;
 use crate::files::sync_dir;
 use crate::{Error, Result};
@@ -51,12 +51,12 @@ pub(crate) struct Log {
     file: File,
     /// Sequence of the newest record.
     last: u64,
+    /// Sequence of the newest record handed to the operating system.
+    written: u64,
     /// Records up to here are fsynced.
     synced: u64,
     bytes: u64,
     buffer: Vec<u8>,
-    /// Whether the newest mark vouches for everything fsynced.
-    marked: bool,
 }
 
 impl Log {
@@ -68,25 +68,36 @@ impl Log {
         sync_dir(dir)?;
         let last = header.first_sequence.saturating_sub(1);
         let bytes = LOG_HEADER as u64;
-        Ok(Self { path, file, last, synced: last, bytes, buffer: Vec::new(), marked: true })
+        Ok(Self { path, file, last, written: last, synced: last, bytes, buffer: Vec::new() })
     }
 
-    /// Adds a record to what [`Log::write`] will write; its sequence is the next one.
-    pub(crate) fn append(&mut self, kind: Kind, payload: &[u8]) -> u64 {
+    /// Adds a record to what [`Log::write`] will write; its sequence is the next one. `payload` appends its payload.
+    pub(crate) fn append(&mut self, kind: Kind, payload: impl FnOnce(&mut Vec<u8>)) -> u64 {
         self.last += 1;
         self.push(Header { kind, sequence: self.last, watermark: self.synced }, payload);
         self.last
     }
 
-    fn push(&mut self, header: Header, payload: &[u8]) {
-        self.buffer.extend_from_slice(&header.encode(payload));
-        self.buffer.extend_from_slice(payload);
+    fn push(&mut self, header: Header, payload: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&[0; HEADER]);
+        payload(&mut self.buffer);
+        if let Some((head, payload)) = self.buffer.get_mut(start..).and_then(|record| record.split_first_chunk_mut()) {
+            *head = header.encode(payload);
+        }
+    }
+
+    /// Takes back everything appended and not yet written.
+    pub(crate) fn discard(&mut self) {
+        self.buffer.clear();
+        self.last = self.written;
     }
 
     /// Hands the appended records to the operating system, in one call.
     pub(crate) fn write(&mut self) -> Result<()> {
         self.file.write_all(&self.buffer).at(&self.path)?;
         self.bytes += self.buffer.len() as u64;
+        self.written = self.last;
         self.buffer.clear();
         // One huge batch should not hold its memory for ever.
         self.buffer.shrink_to(1 << 20);
@@ -95,26 +106,18 @@ impl Log {
 
     /// Makes everything written durable and leaves a mark that says so.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        if self.synced == self.last && self.marked {
+        if self.synced == self.last {
             return Ok(());
         }
-        self.marked = false;
         self.file.sync_data().at(&self.path)?;
         self.synced = self.last;
-        self.push(Header { kind: Kind::Mark, sequence: self.last, watermark: self.synced }, &[]);
-        self.write()?;
-        self.marked = true;
-        Ok(())
+        self.push(Header { kind: Kind::Mark, sequence: self.last, watermark: self.synced }, |_| ());
+        self.write()
     }
 
     /// Whether something was written that is not yet durable.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.synced < self.last
-    }
-
-    /// Sequence of the newest record.
-    pub(crate) fn last(&self) -> u64 {
-        self.last
+        self.synced < self.written
     }
 
     /// Bytes in the file.

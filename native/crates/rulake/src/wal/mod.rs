@@ -25,7 +25,14 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
+use std::path::{Path, PathBuf};
+
 pub(crate) use log::{Log, LogHeader};
-pub(crate) use payload::{Change, decode, encode_delete, encode_upsert};
+pub(crate) use payload::{Change, decode, encode_delete, encode_upsert, upsert_len};
 pub(crate) use record::{Kind, MAX_PAYLOAD};
-pub(crate) use replay::{Tail, list, read_log};
+pub(crate) use replay::{list, read_log};
+
+/// Where a collection keeps its logs.
+pub(crate) fn dir(collection: &Path) -> PathBuf {
+    collection.join("wal")
+}

@@ -17,7 +17,7 @@ pub(crate) enum Change {
     Delete { rows: Vec<i64> },
 }
 
-/// Bytes an upsert will take.
+/// Bytes an upsert takes.
 pub(crate) fn upsert_len(batch: &Batch) -> usize {
     let part = |part: &Option<Box<str>>| part.as_ref().map_or(0, |text| text.len());
     let records: usize = batch.records.iter().map(|r| 11 + r.id.len() + part(&r.text) + part(&r.metadata)).sum();
@@ -25,8 +25,8 @@ pub(crate) fn upsert_len(batch: &Batch) -> usize {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "lengths are capped when a record is made, counts by the payload's size")]
-pub(crate) fn encode_upsert(first_row: i64, batch: &Batch) -> Vec<u8> {
-    let mut out = Vec::with_capacity(upsert_len(batch));
+pub(crate) fn encode_upsert(out: &mut Vec<u8>, first_row: i64, batch: &Batch) {
+    out.reserve(upsert_len(batch));
     out.extend_from_slice(&first_row.to_le_bytes());
     out.extend_from_slice(&(batch.records.len() as u32).to_le_bytes());
     out.extend_from_slice(&(batch.dimensions as u32).to_le_bytes());
@@ -42,16 +42,21 @@ pub(crate) fn encode_upsert(first_row: i64, batch: &Batch) -> Vec<u8> {
             out.extend_from_slice(part.as_bytes());
         }
     }
-    out.extend(batch.vectors.iter().flat_map(|x| x.to_le_bytes()));
-    out
+    let start = out.len();
+    out.resize(start + batch.vectors.len() * 4, 0);
+    let (slots, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>();
+    for (slot, x) in slots.iter_mut().zip(&batch.vectors) {
+        *slot = x.to_le_bytes();
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "far fewer rows than 2^32 fit in a payload")]
-pub(crate) fn encode_delete(rows: &[i64]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(4 + rows.len() * 8);
+pub(crate) fn encode_delete(out: &mut Vec<u8>, rows: &[i64]) {
+    out.reserve(4 + rows.len() * 8);
     out.extend_from_slice(&(rows.len() as u32).to_le_bytes());
-    out.extend(rows.iter().flat_map(|row| row.to_le_bytes()));
-    out
+    for row in rows {
+        out.extend_from_slice(&row.to_le_bytes());
+    }
 }
 
 /// Reads a payload; `None` if it is not what an encoder makes.

@@ -1,0 +1,175 @@
+//! Opening a collection: the newest checkpoint, then the log after it.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::Arc;
+
+use rabitq::{Control, Index};
+
+use crate::checkpoint::forget_strangers;
+use crate::draft::Draft;
+use crate::engine::{Checkpoint, Opened};
+use crate::error::IoContext;
+use crate::ids::IdMap;
+use crate::manifest::{self, INDEX_FILE, Manifest, ROWS_FILE};
+use crate::options::Settings;
+use crate::rows::RowsFile;
+use crate::state::{Shared, State};
+use crate::table::Slot;
+use crate::wal::{self, Change};
+use crate::{Error, Result, files};
+
+/// Vectors of the log that are indexed together.
+const REPLAY_BYTES: usize = 16 << 20;
+
+/// Creates the files of a collection.
+pub(crate) fn create(dir: &Path, name: &str, settings: &Settings) -> Result<()> {
+    files::create_dir(&manifest::dir(dir))?;
+    files::create_dir(&wal::dir(dir))?;
+    manifest::create(dir, &Manifest::first(name, settings))?;
+    Ok(())
+}
+
+/// Whether a directory holds a collection.
+pub(crate) fn exists(dir: &Path) -> Result<bool> {
+    Ok(!manifest::generations(dir)?.is_empty())
+}
+
+/// Opens a collection. A reader leaves every file as it is.
+pub(crate) fn open(dir: &Path, read_only: bool) -> Result<(Settings, Opened)> {
+    let generations = manifest::generations(dir)?;
+    let Some(&newest) = generations.last() else {
+        return Err(Error::corrupt(&manifest::dir(dir), "there is no manifest"));
+    };
+    let (manifest, digest) = manifest::read(dir, newest)?;
+    let settings = manifest.settings(&manifest::path(dir, newest))?;
+    manifest.check_lengths(dir)?;
+    if !read_only {
+        files::remove_drafts(&manifest::dir(dir))?;
+    }
+    let mut state = restore(dir, &manifest)?;
+    let mut epoch = manifest.epoch;
+    let replayed = replay(dir, &settings, &mut state, &mut epoch, read_only)?;
+    let checkpoint = Some(Checkpoint { manifest, digest });
+    Ok((settings, Opened { state, checkpoint, epoch: epoch + 1, replayed }))
+}
+
+/// The state of a checkpoint.
+fn restore(dir: &Path, manifest: &Manifest) -> Result<State> {
+    let mut state = State::empty(Arc::new(Shared::default()));
+    state.sequence = manifest.sequence;
+    state.next_row = manifest.next_row;
+    state.dimensions = manifest.dimensions;
+    if let Some(entry) = manifest.file(ROWS_FILE) {
+        let path = dir.join(&entry.name);
+        let file = RowsFile::open(&path)?;
+        state.ids = IdMap::with_capacity(file.len());
+        for position in 0..file.len() {
+            let row = file.row(position)?;
+            let slot = u32::try_from(position).map_err(|_| Error::corrupt(&path, "more than 2^32 rows"))?;
+            state.ids.insert(state.hash(file.id(position)?), row);
+            state.rows.push(row, Slot::Stored(slot));
+            state.vectors += usize::from(file.has_vector(position)?);
+            if row >= state.next_row {
+                return Err(Error::corrupt(&path, format!("row {row} is not below {}", state.next_row)));
+            }
+        }
+        state.stored = Some(Arc::new(file));
+    }
+    let found = (state.rows.len() as u64, state.vectors as u64);
+    if found != (manifest.records, manifest.vectors) {
+        let expected = (manifest.records, manifest.vectors);
+        let reason = format!("{} records and {} vectors, the manifest states {} and {}", found.0, found.1, expected.0, expected.1);
+        return Err(Error::corrupt(dir, reason));
+    }
+    match manifest.file(INDEX_FILE) {
+        Some(entry) => {
+            let path = dir.join(&entry.name);
+            let index = Index::open(&path, rabitq::OpenOptions::default(), Control::default())?;
+            forget_strangers(&index, &state).map_err(|error| match error {
+                Error::Internal(reason) => Error::corrupt(&path, reason),
+                other => other,
+            })?;
+            state.index = Some(Arc::new(index));
+        }
+        None if state.vectors > 0 => return Err(Error::corrupt(dir, "the checkpoint has vectors but no index")),
+        None => {}
+    }
+    Ok(state)
+}
+
+/// Applies the log to the state of the checkpoint. Gives the bytes read; `epoch` becomes the highest there is.
+fn replay(dir: &Path, settings: &Settings, state: &mut State, epoch: &mut u64, read_only: bool) -> Result<u64> {
+    let logs = wal::list(&wal::dir(dir))?;
+    *epoch = logs.iter().map(|(header, _)| header.epoch).fold(*epoch, u64::max);
+    let mut draft = Draft::new(state);
+    let mut bytes = 0;
+    // Sequence up to which the logs are known to be complete; none has been read yet.
+    let mut reached = None;
+    for (i, (header, path)) in logs.iter().enumerate() {
+        let next = logs.get(i + 1).map(|(next, _)| next.first_sequence);
+        if next.is_some_and(|next| next <= draft.state.sequence + 1) && reached.is_none() {
+            continue;
+        }
+        let before = reached.unwrap_or(draft.state.sequence);
+        if header.first_sequence > before + 1 || reached.is_some_and(|reached| header.first_sequence != reached + 1) {
+            let reason = format!("it starts at sequence {}, expected {}", header.first_sequence, before + 1);
+            return Err(Error::corrupt(path, reason));
+        }
+        let tail = wal::read_log(path, *header, |sequence, kind, payload, offset| {
+            if sequence <= draft.state.sequence {
+                return Ok(());
+            }
+            let wrong = || Error::corrupt(path, format!("the record at offset {offset} does not fit what is before it"));
+            apply(&mut draft, wal::decode(kind, payload).ok_or_else(wrong)?, settings)?.then_some(()).ok_or_else(wrong)
+        })?;
+        if tail.good < tail.length {
+            if i + 1 < logs.len() {
+                return Err(Error::corrupt(path, format!("a damaged record at offset {}", tail.good)));
+            }
+            if !read_only {
+                cut(path, tail.good)?;
+            }
+        }
+        reached = Some(tail.last);
+        bytes += tail.good;
+    }
+    draft.index(settings)?;
+    if let Some(index) = &draft.state.index {
+        index.delete(&draft.dead)?;
+    }
+    *state = draft.state;
+    Ok(bytes)
+}
+
+/// Applies a change read from the log; `false` if it cannot follow what is there.
+fn apply(draft: &mut Draft, change: Change, settings: &Settings) -> Result<bool> {
+    match change {
+        Change::Upsert { first_row, batch } => {
+            if first_row != draft.state.next_row || draft.check(settings, &batch).is_err() {
+                return Ok(false);
+            }
+            draft.upsert(batch)?;
+        }
+        Change::Delete { rows } => {
+            if draft.delete(&rows)? != rows.len() {
+                return Ok(false);
+            }
+        }
+    }
+    draft.state.sequence += 1;
+    if draft.pending_bytes() > REPLAY_BYTES {
+        draft.index(settings)?;
+        draft.settle();
+    }
+    Ok(true)
+}
+
+/// Removes a torn tail, which was never acknowledged.
+fn cut(path: &Path, length: u64) -> Result<()> {
+    if length == 0 {
+        return files::remove_file(path);
+    }
+    let file = OpenOptions::new().write(true).open(path).at(path)?;
+    file.set_len(length).and_then(|()| file.sync_all()).at(path)
+}

@@ -1,0 +1,155 @@
+//! What callers may ask for.
+
+use rabitq::{BuildOptions, Kind, Metric};
+
+use crate::{Error, Result};
+
+/// Vectors from which [`IndexChoice::Auto`] uses codes: below, comparing raw vectors is as fast and needs no memory for them.
+pub(crate) const AUTO_THRESHOLD: usize = 5_000;
+
+/// What a collection indexes its vectors with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexChoice {
+    /// Exact below 5,000 vectors, [`Kind::RabitqPlus`] from there on.
+    #[default]
+    Auto,
+    /// Always exact.
+    FlatF32,
+    /// Always codes with exact reranking.
+    RabitqPlus,
+}
+
+impl IndexChoice {
+    /// The name users write.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::FlatF32 => Kind::FlatF32.name(),
+            Self::RabitqPlus => Kind::RabitqPlus.name(),
+        }
+    }
+
+    /// The choice of a name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Auto, Self::FlatF32, Self::RabitqPlus].into_iter().find(|choice| choice.name() == name)
+    }
+
+    /// The kind for this many vectors.
+    pub(crate) fn kind(self, vectors: usize) -> Kind {
+        match self {
+            Self::FlatF32 => Kind::FlatF32,
+            Self::Auto if vectors < AUTO_THRESHOLD => Kind::FlatF32,
+            Self::Auto | Self::RabitqPlus => Kind::RabitqPlus,
+        }
+    }
+}
+
+/// How a collection is created, or what it must be like if it exists. `None` accepts what is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CollectionOptions {
+    /// Numbers in a vector; the first vector decides if not given.
+    pub dimensions: Option<usize>,
+    /// How vectors are compared; cosine if not given.
+    pub metric: Option<Metric>,
+    /// How vectors are indexed.
+    pub index: Option<IndexChoice>,
+}
+
+/// What a collection was created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) metric: Metric,
+    pub(crate) index: IndexChoice,
+    /// As given on creation; otherwise the first vector decides and [`crate::state::State`] knows.
+    pub(crate) dimensions: Option<usize>,
+}
+
+impl Settings {
+    pub(crate) fn new(options: CollectionOptions) -> Result<Self> {
+        if let Some(got) = options.dimensions
+            && !(1..=rabitq::MAX_DIMENSIONS).contains(&got)
+        {
+            return Err(rabitq::Error::InvalidDimensions { got }.into());
+        }
+        Ok(Self {
+            metric: options.metric.unwrap_or(Metric::Cosine),
+            index: options.index.unwrap_or_default(),
+            dimensions: options.dimensions,
+        })
+    }
+
+    /// Whether an existing collection is what a caller asks for.
+    pub(crate) fn check(&self, collection: &str, dimensions: Option<usize>, asked: CollectionOptions) -> Result<()> {
+        let mismatch = |option, stored: String, asked: String| {
+            Err(Error::Mismatch { collection: collection.to_owned(), option, stored, asked })
+        };
+        if let (Some(stored), Some(asked)) = (dimensions, asked.dimensions)
+            && stored != asked
+        {
+            return mismatch("dimensions", stored.to_string(), asked.to_string());
+        }
+        match asked.metric {
+            Some(metric) if metric != self.metric => {
+                return mismatch("metric", self.metric.to_string(), metric.to_string());
+            }
+            _ => {}
+        }
+        match asked.index {
+            Some(index) if index != self.index => mismatch("index", self.index.name().into(), index.name().into()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn build_options(&self, kind: Kind, dimensions: usize) -> BuildOptions {
+        BuildOptions::new(kind, dimensions, self.metric)
+    }
+}
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Written and fsynced.
+    #[default]
+    Fsync,
+    /// Handed to the operating system; fsynced soon after.
+    Buffered,
+}
+
+/// Parts of a record a reader asks for, besides its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Include {
+    /// The vector.
+    pub vector: bool,
+    /// The text.
+    pub text: bool,
+    /// The metadata.
+    pub metadata: bool,
+}
+
+/// How a search is done.
+#[derive(Clone, Debug, Default)]
+pub struct SearchRequest {
+    /// Records to return, at most.
+    pub k: usize,
+    /// Only records that satisfy this filter, as JSON.
+    pub filter: Option<String>,
+    /// Recall to reach on average, in `(0, 1]`.
+    pub recall_target: Option<f32>,
+    /// Leave out hits with a lower score.
+    pub min_score: Option<f64>,
+    /// What to return of each record.
+    pub include: Include,
+}
+
+/// Which records to delete.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// Those with these ids; others are ignored.
+    Ids(Vec<String>),
+    /// Those that satisfy a filter, as JSON.
+    Filter(String),
+    /// All.
+    All,
+}

@@ -1,0 +1,153 @@
+//! Writes waiting for the writer.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::options::{Durability, Selection};
+use crate::record::Batch;
+use crate::writer::Writer;
+use crate::{Error, Result};
+
+/// Writes that share an fsync, at most.
+const GROUP: usize = 1024;
+/// Bytes of writes that share an fsync, unless one alone is larger.
+const GROUP_BYTES: usize = 16 << 20;
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Number of the state it led to; later states have higher ones.
+    pub sequence: u64,
+    /// Upsert: records replaced. Delete: records removed.
+    pub affected: usize,
+}
+
+pub(crate) enum Change {
+    Upsert(Batch),
+    Delete(Selection),
+}
+
+/// A change and who waits for it.
+pub(crate) struct Write {
+    pub(crate) change: Change,
+    pub(crate) durability: Durability,
+    pub(crate) done: Box<dyn FnOnce(Result<Commit>) + Send>,
+}
+
+impl Write {
+    fn bytes(&self) -> usize {
+        match &self.change {
+            Change::Upsert(batch) => batch.bytes(),
+            Change::Delete(_) => 64,
+        }
+    }
+}
+
+/// Work on the writer's thread.
+pub(crate) type Task = Box<dyn FnOnce(&mut Writer) + Send>;
+
+enum Entry {
+    Write(Write),
+    Task(Task),
+}
+
+/// What the writer does next.
+pub(crate) enum Work {
+    Group(Vec<Write>),
+    Task(Task),
+    /// Nothing has come for a while.
+    Idle,
+    /// The queue is closed and empty.
+    End,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: VecDeque<Entry>,
+    closed: bool,
+}
+
+/// First in, first out.
+#[derive(Default)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    arrived: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a write; if the queue is closed, it is answered at once.
+    pub(crate) fn write(&self, write: Write) {
+        let mut inner = self.lock();
+        if inner.closed {
+            drop(inner);
+            (write.done)(Err(Error::Closed { what: "collection" }));
+            return;
+        }
+        inner.entries.push_back(Entry::Write(write));
+        self.arrived.notify_one();
+    }
+
+    /// Queues a task; `false` if the queue is closed.
+    pub(crate) fn task(&self, task: Task) -> bool {
+        let mut inner = self.lock();
+        if inner.closed {
+            return false;
+        }
+        inner.entries.push_back(Entry::Task(task));
+        self.arrived.notify_one();
+        true
+    }
+
+    /// Refuses what comes from now on; what is queued is still done.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Waits for work; with `patience` not for ever.
+    pub(crate) fn next(&self, patience: Option<Duration>) -> Work {
+        let mut inner = self.lock();
+        while inner.entries.is_empty() {
+            if inner.closed {
+                return Work::End;
+            }
+            inner = match patience {
+                None => self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner),
+                Some(patience) => {
+                    let (inner, timeout) =
+                        self.arrived.wait_timeout(inner, patience).unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() && inner.entries.is_empty() && !inner.closed {
+                        return Work::Idle;
+                    }
+                    inner
+                }
+            };
+        }
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while group.len() < GROUP {
+            match inner.entries.pop_front() {
+                Some(Entry::Write(write)) if group.is_empty() || bytes + write.bytes() <= GROUP_BYTES => {
+                    bytes += write.bytes();
+                    group.push(write);
+                }
+                Some(Entry::Task(task)) if group.is_empty() => return Work::Task(task),
+                Some(later) => {
+                    inner.entries.push_front(later);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Work::Group(group)
+    }
+}
