@@ -1,0 +1,32 @@
+import { FlatF32Index, RabitqAsymIndex, RabitqIndex, RabitqPlusIndex } from "../../dist/index.mjs";
+
+/** @typedef {import("../../dist/index.mjs").VectorIndex} VectorIndex */
+
+const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex };
+
+/** Our own indexes; `settings` are the class and its build options. @returns {import("../indexes/request.mjs").Peer} */
+export function createPeer() {
+  /** @type {VectorIndex} */
+  let index;
+  /** @type {import("../../dist/index.mjs").SearchOptions | undefined} */
+  let options;
+
+  return {
+    async build(base, dimensions, { index: name, ...rest }) {
+      const kind = classes[/** @type {keyof typeof classes} */ (name)];
+      index = await kind.build(base, { ...rest, dimensions, metric: "cosine" });
+    },
+    save: (file) => index.save(file),
+    async load(file, _, { index: name }) {
+      index = await classes[/** @type {keyof typeof classes} */ (name)].load(file);
+    },
+    use(point) {
+      options = Object.keys(point).length > 0 ? point : undefined;
+    },
+    search: (query, k) => index.searchSync(query, k, options),
+    rows: (hits) => hits.map((/** @type {{ id: number }} */ hit) => hit.id),
+    searchBatch: (queries, k) => index.searchBatch(queries, k, options),
+    searchAsync: (query, k) => index.search(query, k, options),
+    memoryBytes: () => index.memoryBytes,
+  };
+}
