@@ -3,15 +3,18 @@
 // Exports register themselves with Node only outside of test builds, which see no caller.
 #![cfg_attr(test, allow(dead_code))]
 
+mod collection;
 mod cpu;
 mod error;
 mod hits;
 mod index;
 mod input;
 mod job;
+mod lake;
 mod parameters;
 mod pool;
 mod recommend;
+mod records;
 mod rows;
 
 /// Called once, when the library is loaded.

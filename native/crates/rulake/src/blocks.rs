@@ -45,21 +45,36 @@ impl BlockFile {
         let (rest, magic) = map.split_last_chunk::<4>().ok_or_else(cut)?;
         let (rest, footer_crc) = rest.split_last_chunk::<4>().ok_or_else(cut)?;
         if *magic != MAGIC {
-            return Err(corrupt("the footer's magic is missing: the file is cut off or something else".into()));
+            return Err(corrupt(
+                "the footer's magic is missing: the file is cut off or something else".into(),
+            ));
         }
         let (_, body) = rest.split_last_chunk::<8>().ok_or_else(cut)?;
         let body = usize::try_from(u64::from_le_bytes(*body)).map_err(|_| cut())?;
         let blocks = body.div_ceil(BLOCK);
-        let expected = blocks.checked_mul(4).and_then(|n| n.checked_add(body)).and_then(|n| n.checked_add(FOOTER));
+        let expected = blocks
+            .checked_mul(4)
+            .and_then(|n| n.checked_add(body))
+            .and_then(|n| n.checked_add(FOOTER));
         if expected != Some(map.len()) {
-            return Err(corrupt(format!("the footer states a body of {body} bytes, the file has {}", map.len())));
+            return Err(corrupt(format!(
+                "the footer states a body of {body} bytes, the file has {}",
+                map.len()
+            )));
         }
         let found = crc32c::crc32c(rest.get(body..).unwrap_or_default());
         if found.to_le_bytes() != *footer_crc {
             return Err(corrupt("the footer's checksum does not match".into()));
         }
-        let checked = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { path: path.to_owned(), map, body, checked })
+        let checked = (0..blocks.div_ceil(64))
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            map,
+            body,
+            checked,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -76,7 +91,12 @@ impl BlockFile {
     /// # Errors
     /// `CORRUPT_FILE`, also if the part is not inside the body.
     pub(crate) fn read(&self, range: Range<usize>) -> Result<&[u8]> {
-        let outside = || Error::corrupt(&self.path, format!("bytes {}..{} are outside the body", range.start, range.end));
+        let outside = || {
+            Error::corrupt(
+                &self.path,
+                format!("bytes {}..{} are outside the body", range.start, range.end),
+            )
+        };
         if range.end > self.body {
             return Err(outside());
         }
@@ -96,11 +116,20 @@ impl BlockFile {
             return Ok(());
         }
         let start = block * BLOCK;
-        let bytes = self.map.get(start..(start + BLOCK).min(self.body)).unwrap_or_default();
-        let stated = self.map.get(self.body + block * 4..).and_then(|rest| rest.first_chunk::<4>());
+        let bytes = self
+            .map
+            .get(start..(start + BLOCK).min(self.body))
+            .unwrap_or_default();
+        let stated = self
+            .map
+            .get(self.body + block * 4..)
+            .and_then(|rest| rest.first_chunk::<4>());
         let found = crc32c::crc32c(bytes);
         if stated.copied() != Some(found.to_le_bytes()) {
-            return Err(Error::corrupt(&self.path, format!("the checksum of the block at offset {start} does not match")));
+            return Err(Error::corrupt(
+                &self.path,
+                format!("the checksum of the block at offset {start} does not match"),
+            ));
         }
         if let Some(word) = word {
             word.fetch_or(bit, Ordering::Relaxed);
@@ -130,7 +159,14 @@ impl BlockWriter {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = File::create_new(path).at(path)?;
         let out = BufWriter::with_capacity(256 * 1024, file);
-        Ok(Self { path: path.to_owned(), out, digest: Digest::default(), footer: Vec::new(), body: 0, crc: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            out,
+            digest: Digest::default(),
+            footer: Vec::new(),
+            body: 0,
+            crc: 0,
+        })
     }
 
     pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -159,16 +195,24 @@ impl BlockWriter {
         if !self.body.is_multiple_of(BLOCK) {
             self.end_block();
         }
-        self.footer.extend_from_slice(&(self.body as u64).to_le_bytes());
+        self.footer
+            .extend_from_slice(&(self.body as u64).to_le_bytes());
         let crc = crc32c::crc32c(&self.footer);
         self.footer.extend_from_slice(&crc.to_le_bytes());
         self.footer.extend_from_slice(&MAGIC);
         self.out.write_all(&self.footer).at(&self.path)?;
         self.digest.update(&self.footer);
         let length = (self.body + self.footer.len()) as u64;
-        let file = self.out.into_inner().map_err(std::io::IntoInnerError::into_error).at(&self.path)?;
+        let file = self
+            .out
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)
+            .at(&self.path)?;
         file.sync_all().at(&self.path)?;
-        Ok(Written { length, digest: self.digest.finish() })
+        Ok(Written {
+            length,
+            digest: self.digest.finish(),
+        })
     }
 }
 
@@ -179,7 +223,10 @@ mod tests {
     #[test]
     fn bodies_of_all_sizes_come_back() {
         let dir = tempfile::tempdir().unwrap();
-        for (i, size) in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7].into_iter().enumerate() {
+        for (i, size) in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7]
+            .into_iter()
+            .enumerate()
+        {
             let path = dir.path().join(i.to_string());
             let body: Vec<u8> = (0..size).map(|i| (i * 7) as u8).collect();
             let mut writer = BlockWriter::create(&path).unwrap();
@@ -187,7 +234,10 @@ mod tests {
                 writer.write(piece).unwrap();
             }
             let written = writer.finish().unwrap();
-            assert_eq!(crate::digest::of_file(&path).unwrap(), (written.length, written.digest));
+            assert_eq!(
+                crate::digest::of_file(&path).unwrap(),
+                (written.length, written.digest)
+            );
             let file = BlockFile::open(&path).unwrap();
             assert_eq!(file.len(), size);
             assert_eq!(file.read(0..size).unwrap(), body);
@@ -209,7 +259,8 @@ mod tests {
             let mut broken = bytes.clone();
             broken[i] ^= 0x10;
             std::fs::write(&other, &broken).unwrap();
-            let whole = BlockFile::open(&other).and_then(|file| file.read(0..file.len()).map(|_| ()));
+            let whole =
+                BlockFile::open(&other).and_then(|file| file.read(0..file.len()).map(|_| ()));
             assert_eq!(whole.unwrap_err().code(), "CORRUPT_FILE", "byte {i}");
             if i > BLOCK && i < BLOCK + 100 {
                 assert!(BlockFile::open(&other).unwrap().read(0..BLOCK).is_ok());
@@ -217,7 +268,11 @@ mod tests {
         }
         for length in (0..bytes.len()).step_by(211) {
             std::fs::write(&other, &bytes[..length]).unwrap();
-            assert_eq!(BlockFile::open(&other).unwrap_err().code(), "CORRUPT_FILE", "length {length}");
+            assert_eq!(
+                BlockFile::open(&other).unwrap_err().code(),
+                "CORRUPT_FILE",
+                "length {length}"
+            );
         }
     }
 }

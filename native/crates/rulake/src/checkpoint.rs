@@ -57,7 +57,9 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<()> {
             }
         }
     }
-    let manifest = latest.as_ref().map(|checkpoint| checkpoint.manifest.clone());
+    let manifest = latest
+        .as_ref()
+        .map(|checkpoint| checkpoint.manifest.clone());
     let engine_again = engine.clone();
     engine.on_writer(move |writer| {
         let engine = engine_again;
@@ -95,14 +97,25 @@ fn write(engine: &Engine, dir: &Path, before: &Checkpoint, state: &State) -> Res
     if state.rows.len() > 0 {
         files::create_dir(&segment_dir)?;
         let written = write_rows(&rows_path, || {
-            state.rows.iter().map(|(row, slot)| state.view_slot(slot).and_then(|view| view.parts(row)))
+            state
+                .rows
+                .iter()
+                .map(|(row, slot)| state.view_slot(slot).and_then(|view| view.parts(row)))
         })?;
         let name = format!("{segment}/{ROWS_FILE}");
-        entries.push(manifest::FileEntry { name, length: written.length, shake256: written.digest });
+        entries.push(manifest::FileEntry {
+            name,
+            length: written.length,
+            shake256: written.digest,
+        });
     }
     let index_path = segment_dir.join(INDEX_FILE);
     if state.vectors > 0 {
-        let rebuilt = if engine.wants_other_index(state) { Some(rebuild(engine.settings(), state)?) } else { None };
+        let rebuilt = if engine.wants_other_index(state) {
+            Some(rebuild(engine.settings(), state)?)
+        } else {
+            None
+        };
         match (&rebuilt, &state.index) {
             (Some(index), _) => index.save(&index_path, Control::default())?,
             (None, Some(index)) => index.save(&index_path, Control::default())?,
@@ -127,9 +140,17 @@ fn write(engine: &Engine, dir: &Path, before: &Checkpoint, state: &State) -> Res
         ..before.manifest.clone()
     };
     let digest = manifest::create(dir, &manifest)?;
-    let stored = if state.rows.len() > 0 { Some(RowsFile::open(&rows_path)?) } else { None };
+    let stored = if state.rows.len() > 0 {
+        Some(RowsFile::open(&rows_path)?)
+    } else {
+        None
+    };
     let index = if state.vectors > 0 {
-        Some(Index::open(&index_path, OpenOptions::default(), Control::default())?)
+        Some(Index::open(
+            &index_path,
+            OpenOptions::default(),
+            Control::default(),
+        )?)
     } else {
         None
     };
@@ -138,7 +159,10 @@ fn write(engine: &Engine, dir: &Path, before: &Checkpoint, state: &State) -> Res
 
 /// Removes what neither the newest checkpoint nor the one before it needs.
 fn remove_obsolete(dir: &Path, (generation, sequence): (u64, u64)) -> Result<()> {
-    for old in manifest::generations(dir)?.into_iter().filter(|old| *old < generation) {
+    for old in manifest::generations(dir)?
+        .into_iter()
+        .filter(|old| *old < generation)
+    {
         files::remove_file(&manifest::path(dir, old))?;
     }
     for name in files::names(&dir.join("seg"))? {
@@ -170,7 +194,12 @@ fn rebuild(settings: &Settings, state: &State) -> Result<Index> {
         }
     }
     let (first, rest) = rows.split_at(rows.len().min((BUILD_BYTES / 4 / dimensions).max(1)));
-    let index = Index::build(vectors_of(old, first, dimensions)?, Some(first), &options, Control::default())?;
+    let index = Index::build(
+        vectors_of(old, first, dimensions)?,
+        Some(first),
+        &options,
+        Control::default(),
+    )?;
     copy(old, &index, rest)?;
     Ok(index)
 }
@@ -189,7 +218,11 @@ fn vectors_of(index: &Index, rows: &[i64], dimensions: usize) -> Result<Vec<f32>
 fn copy(from: &Index, to: &Index, rows: &[i64]) -> Result<()> {
     let dimensions = to.options().dimensions;
     for rows in rows.chunks((COPY_BYTES / 4 / dimensions).max(1)) {
-        to.add(rows, &vectors_of(from, rows, dimensions)?, Control::default())?;
+        to.add(
+            rows,
+            &vectors_of(from, rows, dimensions)?,
+            Control::default(),
+        )?;
     }
     Ok(())
 }
@@ -198,12 +231,18 @@ fn copy(from: &Index, to: &Index, rows: &[i64]) -> Result<()> {
 /// lacks none.
 pub(crate) fn forget_strangers(index: &Index, state: &State) -> Result<()> {
     if index.len() != state.vectors {
-        let strangers: Vec<i64> = index.ids()?.into_iter().filter(|row| state.rows.get(*row).is_none()).collect();
+        let strangers: Vec<i64> = index
+            .ids()?
+            .into_iter()
+            .filter(|row| state.rows.get(*row).is_none())
+            .collect();
         index.delete(&strangers)?;
     }
     if index.len() != state.vectors {
         let (found, expected) = (index.len(), state.vectors);
-        return Err(Error::Internal(format!("the index has {found} of {expected} vectors")));
+        return Err(Error::Internal(format!(
+            "the index has {found} of {expected} vectors"
+        )));
     }
     Ok(())
 }
@@ -233,7 +272,10 @@ fn restored(state: &State, file: &RowsFile) -> Result<RowTable> {
             position += 1;
         }
         let slot = if position < file.len() && file.row(position)? == row {
-            Slot::Stored(u32::try_from(position).map_err(|_| Error::Internal("more than 2^32 rows".into()))?)
+            Slot::Stored(
+                u32::try_from(position)
+                    .map_err(|_| Error::Internal("more than 2^32 rows".into()))?,
+            )
         } else {
             slot.clone()
         };

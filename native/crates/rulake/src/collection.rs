@@ -7,7 +7,7 @@ use rabitq::Metric;
 
 use crate::engine::Engine;
 use crate::options::{Durability, Include, SearchRequest, Selection};
-use crate::queue::{Change, Commit, Write};
+use crate::queue::{Change, Commit, Reply, Write};
 use crate::read::{self, Found, Match, Scan};
 use crate::record::Batch;
 use crate::verify::{self, VerifyReport};
@@ -52,7 +52,11 @@ pub struct Collection {
 
 impl Collection {
     pub(crate) fn new(engine: Arc<Engine>, lake_closed: Arc<AtomicBool>) -> Self {
-        Self { engine, lake_closed, closed: Arc::default() }
+        Self {
+            engine,
+            lake_closed,
+            closed: Arc::default(),
+        }
     }
 
     fn open(&self) -> Result<&Arc<Engine>> {
@@ -95,12 +99,22 @@ impl Collection {
 
     /// Inserts records or replaces those with the same ids, all or nothing; of several records with one id the last
     /// wins. `done` is called on another thread once the batch is as durable as asked for.
-    pub fn upsert(&self, batch: Batch, durability: Durability, done: impl FnOnce(Result<Commit>) + Send + 'static) {
+    pub fn upsert(
+        &self,
+        batch: Batch,
+        durability: Durability,
+        done: impl FnOnce(Result<Commit>) + Send + 'static,
+    ) {
         self.write(Change::Upsert(batch), durability, done);
     }
 
     /// Removes records, all or nothing; ids that do not exist are ignored.
-    pub fn delete(&self, selection: Selection, durability: Durability, done: impl FnOnce(Result<Commit>) + Send + 'static) {
+    pub fn delete(
+        &self,
+        selection: Selection,
+        durability: Durability,
+        done: impl FnOnce(Result<Commit>) + Send + 'static,
+    ) {
         self.write(Change::Delete(selection), durability, done);
     }
 
@@ -121,9 +135,18 @@ impl Collection {
         self.write_and_wait(Change::Delete(selection), durability)
     }
 
-    fn write(&self, change: Change, durability: Durability, done: impl FnOnce(Result<Commit>) + Send + 'static) {
+    fn write(
+        &self,
+        change: Change,
+        durability: Durability,
+        done: impl FnOnce(Result<Commit>) + Send + 'static,
+    ) {
         match self.open() {
-            Ok(engine) => engine.write(Write { change, durability, done: Box::new(done) }),
+            Ok(engine) => engine.write(Write {
+                change,
+                durability,
+                reply: Reply::new(done),
+            }),
             Err(error) => done(Err(error)),
         }
     }
@@ -133,7 +156,9 @@ impl Collection {
         self.write(change, durability, move |result| {
             let _ = sender.send(result);
         });
-        receiver.recv().map_err(|_| Error::Internal("the writer panicked".into()))?
+        receiver
+            .recv()
+            .map_err(|_| Error::Internal("the writer panicked".into()))?
     }
 
     /// Records by id, in this order; missing ones are skipped.
@@ -158,9 +183,20 @@ impl Collection {
     /// # Errors
     /// `INVALID_K`, `INVALID_OPTION`, `INVALID_FILTER`, `DIMENSION_MISMATCH`, `NOT_FINITE`, `NORM_OUT_OF_RANGE`,
     /// `CANCELLED`, `CLOSED`, `CORRUPT_FILE`.
-    pub fn search(&self, vectors: &[f32], request: &SearchRequest, cancel: Option<&AtomicBool>) -> Result<Vec<Vec<Match>>> {
+    pub fn search(
+        &self,
+        vectors: &[f32],
+        request: &SearchRequest,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Vec<Vec<Match>>> {
         let engine = self.open()?;
-        read::search(&engine.state(), engine.settings().metric, vectors, request, cancel)
+        read::search(
+            &engine.state(),
+            engine.settings().metric,
+            vectors,
+            request,
+            cancel,
+        )
     }
 
     /// Walks over the records of the present state.

@@ -55,7 +55,10 @@ pub(crate) fn of_file(path: &Path) -> Result<(u64, String)> {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
+    bytes
+        .iter()
+        .flat_map(|&byte| [digit(byte >> 4), digit(byte)])
+        .collect()
 }
 
 #[cfg(test)]
@@ -65,7 +68,10 @@ mod tests {
     #[test]
     fn the_empty_digest_is_the_published_one() {
         // NIST, SHAKE256 sample of a 0-bit message, first 256 bits.
-        assert_eq!(of_bytes(b""), "46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f");
+        assert_eq!(
+            of_bytes(b""),
+            "46b9dd2b0ba88d13233b3feb743eeb243fcd52ea62b81b82b50c27646ed5762f"
+        );
     }
 
     #[test]

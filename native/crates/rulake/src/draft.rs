@@ -28,7 +28,12 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn new(base: &State) -> Self {
-        Self { state: base.clone(), added: Vec::new(), vectors: Vec::new(), dead: Vec::new() }
+        Self {
+            state: base.clone(),
+            added: Vec::new(),
+            vectors: Vec::new(),
+            dead: Vec::new(),
+        }
     }
 
     /// Whether a batch can be applied, and its vectors indexed.
@@ -40,7 +45,11 @@ impl Draft {
             && batch.dimensions != 0
             && batch.dimensions != expected
         {
-            return Err(rabitq::Error::DimensionMismatch { expected, got: batch.dimensions }.into());
+            return Err(rabitq::Error::DimensionMismatch {
+                expected,
+                got: batch.dimensions,
+            }
+            .into());
         }
         check_norms(settings.metric, batch)?;
         check_metadata(batch, &self.state.shared.interner)
@@ -64,7 +73,9 @@ impl Draft {
                 self.state.vectors += 1;
             }
             self.state.ids.insert(hash, row);
-            self.state.rows.push(row, Slot::Heap(Arc::new(HeapRow::from(record))));
+            self.state
+                .rows
+                .push(row, Slot::Heap(Arc::new(HeapRow::from(record))));
         }
         if self.vectors.is_empty() {
             self.vectors = batch.vectors;
@@ -78,7 +89,11 @@ impl Draft {
     pub(crate) fn delete(&mut self, rows: &[i64]) -> Result<usize> {
         let before = self.state.rows.len();
         for &row in rows {
-            let hash = self.state.view(row)?.map(|view| view.parts(row).map(|parts| self.state.hash(parts.id))).transpose()?;
+            let hash = self
+                .state
+                .view(row)?
+                .map(|view| view.parts(row).map(|parts| self.state.hash(parts.id)))
+                .transpose()?;
             if let Some(hash) = hash {
                 self.remove(row)?;
                 self.state.ids.remove(hash, row);
@@ -88,7 +103,13 @@ impl Draft {
     }
 
     fn remove(&mut self, row: i64) -> Result<()> {
-        if self.state.view(row)?.map(|view| view.has_vector()).transpose()? == Some(true) {
+        if self
+            .state
+            .view(row)?
+            .map(|view| view.has_vector())
+            .transpose()?
+            == Some(true)
+        {
             self.dead.push(row);
             self.state.vectors -= 1;
         }
@@ -107,8 +128,14 @@ impl Draft {
         let index = match &self.state.index {
             Some(index) => index.clone(),
             None => {
-                let options = settings.build_options(settings.index.kind(self.state.vectors), dimensions);
-                Arc::new(Index::build(Vec::new(), Some(&[]), &options, Control::default())?)
+                let options =
+                    settings.build_options(settings.index.kind(self.state.vectors), dimensions);
+                Arc::new(Index::build(
+                    Vec::new(),
+                    Some(&[]),
+                    &options,
+                    Control::default(),
+                )?)
             }
         };
         index.add(&self.added, &self.vectors, Control::default())?;
@@ -143,30 +170,58 @@ fn check_norms(metric: Metric, batch: &Batch) -> Result<()> {
     if batch.vectors.is_empty() {
         return Ok(());
     }
-    let smallest = if metric == Metric::Cosine { 1.1e-30 } else { 0.0 };
+    let smallest = if metric == Metric::Cosine {
+        1.1e-30
+    } else {
+        0.0
+    };
     let check = |(row, vector): (usize, &[f32])| {
         let norm: f32 = vector.iter().map(|x| x * x).sum();
         if norm <= 0.9e36 && norm >= smallest || vector.iter().all(|x| *x == 0.0) {
             return Ok(());
         }
         let norm_squared = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-        let row = batch.records.iter().enumerate().filter(|(_, r)| r.has_vector).nth(row).map_or(row, |(i, _)| i);
+        let row = batch
+            .records
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| r.has_vector)
+            .nth(row)
+            .map_or(row, |(i, _)| i);
         Err(rabitq::Error::NormOutOfRange { row, norm_squared }.into())
     };
-    batch.vectors.par_chunks_exact(batch.dimensions).enumerate().with_min_len(PARALLEL_RECORDS).try_for_each(check)
+    batch
+        .vectors
+        .par_chunks_exact(batch.dimensions)
+        .enumerate()
+        .with_min_len(PARALLEL_RECORDS)
+        .try_for_each(check)
 }
 
 fn check_metadata(batch: &Batch, interner: &Interner) -> Result<()> {
     let check = |(row, metadata): (usize, &Option<Box<str>>)| match metadata {
         Some(text) => parse_object(text, interner).map(drop).map_err(|error| {
-            let reason = format!("the metadata is not a JSON object: {} at byte {}", error.reason, error.offset);
+            let reason = format!(
+                "the metadata is not a JSON object: {} at byte {}",
+                error.reason, error.offset
+            );
             Error::InvalidRecord { row, reason }
         }),
         None => Ok(()),
     };
     if batch.records.len() > PARALLEL_RECORDS {
-        batch.records.par_iter().map(|record| &record.metadata).enumerate().try_for_each(check)
+        batch
+            .records
+            .par_iter()
+            .map(|record| &record.metadata)
+            .enumerate()
+            .try_for_each(check)
     } else {
-        batch.records.iter().map(|record| &record.metadata).enumerate().try_for_each(check)
+        batch
+            .records
+            .iter()
+            .map(|record| &record.metadata)
+            .enumerate()
+            .try_for_each(check)
     }
 }

@@ -59,8 +59,17 @@ pub(crate) struct Opened {
 }
 
 impl Engine {
-    pub(crate) fn new(name: &str, dir: Option<PathBuf>, settings: Settings, read_only: bool, opened: Opened) -> Self {
-        let manifest = opened.checkpoint.as_ref().map(|checkpoint| &checkpoint.manifest);
+    pub(crate) fn new(
+        name: &str,
+        dir: Option<PathBuf>,
+        settings: Settings,
+        read_only: bool,
+        opened: Opened,
+    ) -> Self {
+        let manifest = opened
+            .checkpoint
+            .as_ref()
+            .map(|checkpoint| &checkpoint.manifest);
         let checkpoint_bytes = manifest.map_or(0, Manifest::bytes);
         let generation = manifest.map_or(0, |manifest| manifest.generation);
         Self {
@@ -105,17 +114,25 @@ impl Engine {
 
     /// The newest state.
     pub(crate) fn state(&self) -> Arc<State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Only for the writer. Gives the state before.
     pub(crate) fn publish(&self, state: State) -> Arc<State> {
         let state = Arc::new(state);
-        std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), state)
+        std::mem::replace(
+            &mut *self.state.write().unwrap_or_else(PoisonError::into_inner),
+            state,
+        )
     }
 
     pub(crate) fn checkpoint(&self) -> MutexGuard<'_, Option<Checkpoint>> {
-        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
+        self.checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn wal_bytes(&self) -> u64 {
@@ -130,8 +147,10 @@ impl Engine {
     pub(crate) fn note_checkpoint(&self, manifest: Option<&Manifest>, wal_bytes: u64) {
         self.wal_bytes.store(wal_bytes, Ordering::Relaxed);
         if let Some(manifest) = manifest {
-            self.checkpoint_bytes.store(manifest.bytes(), Ordering::Relaxed);
-            self.generation.store(manifest.generation, Ordering::Relaxed);
+            self.checkpoint_bytes
+                .store(manifest.bytes(), Ordering::Relaxed);
+            self.generation
+                .store(manifest.generation, Ordering::Relaxed);
         }
     }
 
@@ -147,15 +166,23 @@ impl Engine {
     /// # Errors
     /// `CLOSED` once the collection was dropped.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.dropped.load(Ordering::Relaxed) { Err(Error::Closed { what: "collection" }) } else { Ok(()) }
+        if self.dropped.load(Ordering::Relaxed) {
+            Err(Error::Closed { what: "collection" })
+        } else {
+            Ok(())
+        }
     }
 
     /// Queues a write; it is answered on the writer's thread.
     pub(crate) fn write(self: &Arc<Self>, write: Write) {
-        let refused = if self.read_only { Err(Error::ReadOnly) } else { self.check_open().and_then(|()| self.start()) };
+        let refused = if self.read_only {
+            Err(Error::ReadOnly)
+        } else {
+            self.check_open().and_then(|()| self.start())
+        };
         match refused {
             Ok(()) => self.queue.write(write),
-            Err(error) => (write.done)(Err(error)),
+            Err(error) => write.reply.send(Err(error)),
         }
     }
 
@@ -172,7 +199,9 @@ impl Engine {
         if !queued {
             return Err(Error::Closed { what: "collection" });
         }
-        receiver.recv().map_err(|_| Error::Internal("the writer panicked".into()))
+        receiver
+            .recv()
+            .map_err(|_| Error::Internal("the writer panicked".into()))
     }
 
     /// Starts the writer's thread if this is the first write.
@@ -183,7 +212,10 @@ impl Engine {
             let thread = thread::Builder::new()
                 .name("rulake-writer".into())
                 .spawn(move || Writer::new(engine.clone(), engine.replayed).run());
-            *writer = Some(thread.map_err(|source| Error::Io { path: self.dir.clone().unwrap_or_default(), source })?);
+            *writer = Some(thread.map_err(|source| Error::Io {
+                path: self.dir.clone().unwrap_or_default(),
+                source,
+            })?);
         }
         Ok(())
     }
@@ -192,19 +224,24 @@ impl Engine {
     pub(crate) fn after_commit(self: &Arc<Self>, wal_bytes: u64) {
         self.wal_bytes.store(wal_bytes, Ordering::Relaxed);
         let failed_at = self.failed_at.load(Ordering::Relaxed);
-        let due = self.dir.is_some() && wal_bytes > CHECKPOINT_BYTES.max(self.checkpoint_bytes() / 2)
+        let due = self.dir.is_some()
+            && wal_bytes > CHECKPOINT_BYTES.max(self.checkpoint_bytes() / 2)
             || self.wants_other_index(&self.state());
         let waits = failed_at > 0 && wal_bytes < failed_at + CHECKPOINT_BYTES;
         if !due || waits || self.in_background.swap(true, Ordering::AcqRel) {
             return;
         }
         let engine = self.clone();
-        let started = thread::Builder::new().name("rulake-checkpoint".into()).spawn(move || {
-            // A failure, out of disk space for instance, loses nothing: the log stays.
-            let failed = checkpoint::run(&engine).is_err();
-            engine.failed_at.store(if failed { wal_bytes } else { 0 }, Ordering::Relaxed);
-            engine.in_background.store(false, Ordering::Release);
-        });
+        let started = thread::Builder::new()
+            .name("rulake-checkpoint".into())
+            .spawn(move || {
+                // A failure, out of disk space for instance, loses nothing: the log stays.
+                let failed = checkpoint::run(&engine).is_err();
+                engine
+                    .failed_at
+                    .store(if failed { wal_bytes } else { 0 }, Ordering::Relaxed);
+                engine.in_background.store(false, Ordering::Release);
+            });
         if started.is_err() {
             self.in_background.store(false, Ordering::Release);
         }
@@ -213,13 +250,17 @@ impl Engine {
     /// Whether the index is of another kind than the number of vectors calls for. It never goes back to a smaller kind.
     pub(crate) fn wants_other_index(&self, state: &State) -> bool {
         let wanted = self.settings.index.kind(state.vectors);
-        state.index.as_ref().is_some_and(|index| index.options().kind != wanted && wanted != rabitq::Kind::FlatF32)
+        state
+            .index
+            .as_ref()
+            .is_some_and(|index| index.options().kind != wanted && wanted != rabitq::Kind::FlatF32)
     }
 
     /// Finishes what is queued, makes a last checkpoint if the log is long, and stops the writer.
     pub(crate) fn close(self: &Arc<Self>) -> Result<()> {
         let worthwhile = self.wal_bytes() > CLOSE_BYTES.max(self.checkpoint_bytes() / 8);
-        let last = if self.dir.is_some() && !self.read_only && worthwhile && !self.queue.is_closed() {
+        let last = if self.dir.is_some() && !self.read_only && worthwhile && !self.queue.is_closed()
+        {
             checkpoint::run(self)
         } else {
             // One in the background finishes first.
@@ -227,7 +268,11 @@ impl Engine {
             Ok(())
         };
         self.queue.close();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(writer) = writer {
             let _ = writer.join();
         }
@@ -239,7 +284,11 @@ impl Engine {
         self.dropped.store(true, Ordering::Relaxed);
         drop(self.checkpoint());
         self.queue.close();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(writer) = writer {
             let _ = writer.join();
         }

@@ -186,7 +186,9 @@ impl Error {
     pub fn category(&self) -> Category {
         match self {
             Self::Locked { .. } => Category::Transient,
-            Self::Io { .. } | Self::Poisoned { .. } | Self::Index(rabitq::Error::Io { .. }) => Category::Infrastructure,
+            Self::Io { .. } | Self::Poisoned { .. } | Self::Index(rabitq::Error::Io { .. }) => {
+                Category::Infrastructure
+            }
             _ => Category::Permanent,
         }
     }
@@ -195,26 +197,36 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Locked { .. } => "One process may write at a time: close the other one, or open with { readOnly: true }.",
+            Self::Locked { .. } => {
+                "One process may write at a time: close the other one, or open with { readOnly: true }."
+            }
             Self::NotALake { .. } => "Give the path of a lake, or of a missing or empty directory.",
-            Self::Poisoned { .. } => "Check the disk, then close and open the lake again; everything acknowledged is kept.",
+            Self::Poisoned { .. } => {
+                "Check the disk, then close and open the lake again; everything acknowledged is kept."
+            }
             Self::Corrupt { .. } => "Restore the file from a backup; verify() lists every damage.",
-            Self::BatchTooLarge { .. } => "Pass the records as a generator: they are then committed in several batches.",
+            Self::BatchTooLarge { .. } => {
+                "Pass the records as a generator: they are then committed in several batches."
+            }
             Self::InvalidRecord { .. } => "Metadata must be a JSON object.",
             _ => return None,
         })
     }
 
     pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Corrupt { path: path.to_owned(), reason: reason.into() }
+        Self::Corrupt {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
     }
 
     /// The same failure for one more caller: the writer answers every write of a group that failed together.
     pub(crate) fn again(&self) -> Self {
         match self {
-            Self::Io { path, source } => {
-                Self::Io { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
-            }
+            Self::Io { path, source } => Self::Io {
+                path: path.clone(),
+                source: std::io::Error::new(source.kind(), source.to_string()),
+            },
             other => Self::Internal(other.to_string()),
         }
     }
@@ -227,6 +239,9 @@ pub(crate) trait IoContext<T> {
 
 impl<T> IoContext<T> for std::io::Result<T> {
     fn at(self, path: &Path) -> Result<T> {
-        self.map_err(|source| Error::Io { path: path.to_owned(), source })
+        self.map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })
     }
 }

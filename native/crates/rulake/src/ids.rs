@@ -23,22 +23,45 @@ pub(crate) struct IdMap {
 
 impl Default for IdMap {
     fn default() -> Self {
-        Self { shards: vec![Arc::default()], bits: 0, len: 0 }
+        Self {
+            shards: vec![Arc::default()],
+            bits: 0,
+            len: 0,
+        }
     }
 }
 
 impl IdMap {
     /// A map with room for this many entries.
     pub(crate) fn with_capacity(entries: usize) -> Self {
-        let bits = entries.div_ceil(SHARD).max(1).next_power_of_two().trailing_zeros();
-        Self { shards: vec![Arc::default(); 1 << bits], bits, len: 0 }
+        let bits = entries
+            .div_ceil(SHARD)
+            .max(1)
+            .next_power_of_two()
+            .trailing_zeros();
+        Self {
+            shards: vec![Arc::default(); 1 << bits],
+            bits,
+            len: 0,
+        }
     }
 
     /// The row that has this hash and of which `is_it` holds.
-    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(i64) -> Result<bool>) -> Result<Option<i64>> {
-        let Some(shard) = self.shards.get(self.shard_of(hash)) else { return Ok(None) };
+    pub(crate) fn find(
+        &self,
+        hash: u64,
+        is_it: impl Fn(i64) -> Result<bool>,
+    ) -> Result<Option<i64>> {
+        let Some(shard) = self.shards.get(self.shard_of(hash)) else {
+            return Ok(None);
+        };
         let start = shard.partition_point(|entry| entry.0 < hash);
-        for &(_, row) in shard.get(start..).unwrap_or_default().iter().take_while(|entry| entry.0 == hash) {
+        for &(_, row) in shard
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|entry| entry.0 == hash)
+        {
             if is_it(row)? {
                 return Ok(Some(row));
             }
@@ -73,7 +96,11 @@ impl IdMap {
 
     fn shard_of(&self, hash: u64) -> usize {
         // A shift by 64 is not one.
-        if self.bits == 0 { 0 } else { (hash >> (64 - self.bits)) as usize }
+        if self.bits == 0 {
+            0
+        } else {
+            (hash >> (64 - self.bits)) as usize
+        }
     }
 
     fn split(&mut self) {
@@ -83,7 +110,8 @@ impl IdMap {
             .into_iter()
             .enumerate()
             .flat_map(|(i, shard)| {
-                let (low, high) = shard.split_at(shard.partition_point(|entry| entry.0 < middle(i)));
+                let (low, high) =
+                    shard.split_at(shard.partition_point(|entry| entry.0 < middle(i)));
                 [Arc::new(low.to_vec()), Arc::new(high.to_vec())]
             })
             .collect();
@@ -118,7 +146,10 @@ mod tests {
             }
             assert_eq!(map.len, 5000);
             for row in 0..10_000 {
-                assert_eq!(map.find(hash(row), |r| Ok(r == row)).unwrap(), (row % 2 == 1).then_some(row));
+                assert_eq!(
+                    map.find(hash(row), |r| Ok(r == row)).unwrap(),
+                    (row % 2 == 1).then_some(row)
+                );
                 assert_eq!(full.find(hash(row), |r| Ok(r == row)).unwrap(), Some(row));
                 assert_eq!(before.find(hash(row), |r| Ok(r == row)).unwrap(), None);
             }

@@ -17,7 +17,12 @@ pub(crate) struct JsonError {
 
 /// Parses a text that must be one object.
 pub(crate) fn parse_object(text: &str, interner: &Interner) -> Result<Object, JsonError> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, interner };
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        interner,
+    };
     parser.space();
     if parser.peek() != Some(b'{') {
         return Err(parser.error("expected a JSON object"));
@@ -42,7 +47,10 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn error(&self, reason: &'static str) -> JsonError {
-        JsonError { reason, offset: self.at }
+        JsonError {
+            reason,
+            offset: self.at,
+        }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -154,7 +162,11 @@ impl Parser<'_> {
             while matches!(parser.peek(), Some(b'0'..=b'9')) {
                 parser.at += 1;
             }
-            if parser.at == from { Err(parser.error("expected a digit")) } else { Ok(()) }
+            if parser.at == from {
+                Err(parser.error("expected a digit"))
+            } else {
+                Ok(())
+            }
         };
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -177,14 +189,19 @@ impl Parser<'_> {
         }
         match self.text[start..self.at].parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Value::Number(number)),
-            _ => Err(JsonError { reason: "a number out of the range of doubles", offset: start }),
+            _ => Err(JsonError {
+                reason: "a number out of the range of doubles",
+                offset: start,
+            }),
         }
     }
 
     /// A string without escapes, borrowed; `None`, and nothing consumed, if it has any or is malformed.
     fn plain_string(&mut self) -> Option<&str> {
         let start = self.at + 1;
-        let length = self.bytes[start..].iter().position(|&b| matches!(b, b'"' | b'\\' | 0..=0x1f))?;
+        let length = self.bytes[start..]
+            .iter()
+            .position(|&b| matches!(b, b'"' | b'\\' | 0..=0x1f))?;
         if self.bytes[start + length] != b'"' {
             return None;
         }
@@ -200,7 +217,10 @@ impl Parser<'_> {
         let mut out = String::new();
         loop {
             let start = self.at;
-            let Some(length) = self.bytes[start..].iter().position(|&b| matches!(b, b'"' | b'\\' | 0..=0x1f)) else {
+            let Some(length) = self.bytes[start..]
+                .iter()
+                .position(|&b| matches!(b, b'"' | b'\\' | 0..=0x1f))
+            else {
                 return Err(self.error("a string without an end"));
             };
             out.push_str(&self.text[start..start + length]);
@@ -220,7 +240,9 @@ impl Parser<'_> {
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
-        let byte = self.peek().ok_or_else(|| self.error("a string without an end"))?;
+        let byte = self
+            .peek()
+            .ok_or_else(|| self.error("a string without an end"))?;
         self.at += 1;
         Ok(match byte {
             b'"' | b'\\' | b'/' => char::from(byte),
@@ -249,10 +271,15 @@ impl Parser<'_> {
     }
 
     fn hex4(&mut self) -> Result<u32, JsonError> {
-        let digits = self.bytes.get(self.at..self.at + 4).ok_or_else(|| self.error("a \\u escape of fewer than four digits"))?;
+        let digits = self
+            .bytes
+            .get(self.at..self.at + 4)
+            .ok_or_else(|| self.error("a \\u escape of fewer than four digits"))?;
         let mut unit = 0;
         for &digit in digits {
-            let value = char::from(digit).to_digit(16).ok_or_else(|| self.error("a \\u escape with a wrong digit"))?;
+            let value = char::from(digit)
+                .to_digit(16)
+                .ok_or_else(|| self.error("a \\u escape with a wrong digit"))?;
             unit = unit * 16 + value;
         }
         self.at += 4;
@@ -277,10 +304,14 @@ mod tests {
             serde_json::Value::Bool(b) => Value::Bool(*b),
             serde_json::Value::Number(n) => Value::Number(n.as_f64().unwrap()),
             serde_json::Value::String(s) => Value::String(s.as_str().into()),
-            serde_json::Value::Array(a) => Value::Array(a.iter().map(|v| reference(v, interner)).collect()),
-            serde_json::Value::Object(o) => {
-                Value::Object(Object::new(o.iter().map(|(k, v)| (interner.key(k), reference(v, interner))).collect()))
+            serde_json::Value::Array(a) => {
+                Value::Array(a.iter().map(|v| reference(v, interner)).collect())
             }
+            serde_json::Value::Object(o) => Value::Object(Object::new(
+                o.iter()
+                    .map(|(k, v)| (interner.key(k), reference(v, interner)))
+                    .collect(),
+            )),
         }
     }
 
@@ -288,7 +319,9 @@ mod tests {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
             any::<bool>().prop_map(Into::into),
-            any::<f64>().prop_filter("finite", |f| f.is_finite()).prop_map(Into::into),
+            any::<f64>()
+                .prop_filter("finite", |f| f.is_finite())
+                .prop_map(Into::into),
             any::<i32>().prop_map(Into::into),
             any::<String>().prop_map(Into::into),
         ];
@@ -328,17 +361,38 @@ mod tests {
     fn unpaired_surrogates_are_read_as_the_replacement_character() {
         let interner = Interner::default();
         let key = interner.key("a");
-        let object = parse_object(r#"{"a":"x\ud800y\ud83d\ude00\ude00\ud83dA"}"#, &interner).unwrap();
-        assert_eq!(object.get(key), Some(&Value::String("x\u{fffd}y😀\u{fffd}\u{fffd}A".into())));
+        let object =
+            parse_object(r#"{"a":"x\ud800y\ud83d\ude00\ude00\ud83dA"}"#, &interner).unwrap();
+        assert_eq!(
+            object.get(key),
+            Some(&Value::String("x\u{fffd}y😀\u{fffd}\u{fffd}A".into()))
+        );
     }
 
     #[test]
     fn refuses_what_json_does_not_know() {
-        for text in ["", "[]", "1", "{", "{}x", "{\"a\":01}", "{\"a\":1.}", "{\"a\":+1}", "{\"a\":1e400}", "{\"a\":NaN}", "{'a':1}", "{\"a\":1,}", "{\"a\":\"\u{1}\"}"] {
+        for text in [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{}x",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":+1}",
+            "{\"a\":1e400}",
+            "{\"a\":NaN}",
+            "{'a':1}",
+            "{\"a\":1,}",
+            "{\"a\":\"\u{1}\"}",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
-        assert_eq!(parse(&deep).unwrap_err().reason, "nested more than 128 deep");
+        assert_eq!(
+            parse(&deep).unwrap_err().reason,
+            "nested more than 128 deep"
+        );
         let fine = format!("{{\"a\":{}{}}}", "[".repeat(127), "]".repeat(127));
         assert!(parse(&fine).is_ok());
     }

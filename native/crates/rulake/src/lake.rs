@@ -62,7 +62,8 @@ struct Place {
     lake: Mutex<Option<(Arc<Inner>, usize)>>,
 }
 
-static PLACES: LazyLock<Mutex<HashMap<(PathBuf, LakeOptions), Arc<Place>>>> = LazyLock::new(Mutex::default);
+static PLACES: LazyLock<Mutex<HashMap<(PathBuf, LakeOptions), Arc<Place>>>> =
+    LazyLock::new(Mutex::default);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,7 +79,10 @@ impl Lake {
             files::create_dir(path)?;
         }
         let path = path.canonicalize().at(path)?;
-        let place = lock(&PLACES).entry((path.clone(), options)).or_default().clone();
+        let place = lock(&PLACES)
+            .entry((path.clone(), options))
+            .or_default()
+            .clone();
         let mut lake = lock(&place.lake);
         let inner = match &mut *lake {
             Some((inner, handles)) => {
@@ -92,18 +96,35 @@ impl Lake {
             }
         };
         drop(lake);
-        Ok(Self { inner, place: Some(place), closed: Arc::default() })
+        Ok(Self {
+            inner,
+            place: Some(place),
+            closed: Arc::default(),
+        })
     }
 
     /// A lake that is gone when it is closed.
     #[must_use]
     pub fn in_memory() -> Self {
-        let inner = Inner { path: None, options: LakeOptions::default(), collections: Mutex::default(), lock: Mutex::default() };
-        Self { inner: Arc::new(inner), place: None, closed: Arc::default() }
+        let inner = Inner {
+            path: None,
+            options: LakeOptions::default(),
+            collections: Mutex::default(),
+            lock: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+            place: None,
+            closed: Arc::default(),
+        }
     }
 
     fn open_inner(&self) -> Result<&Inner> {
-        if self.closed.load(Ordering::Relaxed) { Err(Error::Closed { what: "lake" }) } else { Ok(&self.inner) }
+        if self.closed.load(Ordering::Relaxed) {
+            Err(Error::Closed { what: "lake" })
+        } else {
+            Ok(&self.inner)
+        }
     }
 
     /// The directory.
@@ -145,7 +166,9 @@ impl Lake {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let Some(place) = &self.place else { return self.inner.close() };
+        let Some(place) = &self.place else {
+            return self.inner.close();
+        };
         let mut lake = lock(&place.lake);
         match &mut *lake {
             Some((inner, handles)) if *handles > 1 && Arc::ptr_eq(inner, &self.inner) => {
@@ -176,34 +199,57 @@ impl Inner {
         let is_lake = file.exists();
         if !is_lake {
             let others = files::names(&path)?;
-            let foreign = others.iter().find(|name| *name != "LOCK" && !name.starts_with(files::DRAFT));
+            let foreign = others
+                .iter()
+                .find(|name| *name != "LOCK" && !name.starts_with(files::DRAFT));
             if options.read_only || foreign.is_some() {
                 let reason = match foreign {
-                    Some(name) => format!("it has no {LAKE_FILE} but other files, '{name}' for one"),
+                    Some(name) => {
+                        format!("it has no {LAKE_FILE} but other files, '{name}' for one")
+                    }
                     None => format!("it has no {LAKE_FILE}"),
                 };
                 return Err(Error::NotALake { path, reason });
             }
         }
-        let lock = if options.read_only { None } else { Some(Lock::acquire(&path)?) };
+        let lock = if options.read_only {
+            None
+        } else {
+            Some(Lock::acquire(&path)?)
+        };
         if !is_lake {
-            let content = LakeFile { format: FORMAT, id: new_id(&path), created: now() };
+            let content = LakeFile {
+                format: FORMAT,
+                id: new_id(&path),
+                created: now(),
+            };
             files::create_new(&file, &sealed::seal(&content)?.0)?;
         }
         let bytes = std::fs::read(&file).at(&file)?;
         let (version, _): (Version, _) = sealed::unseal(&file, &bytes)?;
         if version.format > FORMAT {
-            let reason = format!("lake format {} is newer than the {FORMAT} this version of rulake reads", version.format);
+            let reason = format!(
+                "lake format {} is newer than the {FORMAT} this version of rulake reads",
+                version.format
+            );
             return Err(Error::UnsupportedFormat { path: file, reason });
         }
         let _: (LakeFile, _) = sealed::unseal(&file, &bytes)?;
         if !options.read_only {
             files::remove_drafts(&path)?;
-            for name in files::names(&path)?.iter().filter(|name| name.starts_with(DROPPED)) {
+            for name in files::names(&path)?
+                .iter()
+                .filter(|name| name.starts_with(DROPPED))
+            {
                 files::remove_dir(&path.join(name))?;
             }
         }
-        Ok(Self { path: Some(path), options, collections: Mutex::default(), lock: Mutex::new(lock) })
+        Ok(Self {
+            path: Some(path),
+            options,
+            collections: Mutex::default(),
+            lock: Mutex::new(lock),
+        })
     }
 
     fn collection(&self, name: &str, options: CollectionOptions) -> Result<Arc<Engine>> {
@@ -212,14 +258,21 @@ impl Inner {
         // Held while one opens: nobody opens it twice.
         let mut collections = lock(&self.collections);
         if let Some(engine) = collections.get(name) {
-            engine.settings().check(name, engine.state().dimensions, options)?;
+            engine
+                .settings()
+                .check(name, engine.state().dimensions, options)?;
             return Ok(engine.clone());
         }
         let engine = match &self.path {
             None => {
                 let mut state = State::empty(Arc::new(Shared::default()));
                 state.dimensions = wanted.dimensions;
-                let opened = Opened { state, checkpoint: None, epoch: 0, replayed: 0 };
+                let opened = Opened {
+                    state,
+                    checkpoint: None,
+                    epoch: 0,
+                    replayed: 0,
+                };
                 Engine::new(name, None, wanted, false, opened)
             }
             Some(path) => {
@@ -227,11 +280,18 @@ impl Inner {
                 if !load::exists(&dir)? {
                     let known = self.names(&collections)?;
                     if self.options.read_only {
-                        return Err(Error::NoCollection { name: name.to_owned(), known });
+                        return Err(Error::NoCollection {
+                            name: name.to_owned(),
+                            known,
+                        });
                     }
                     if known.iter().any(|other| other.eq_ignore_ascii_case(name)) {
-                        let reason = "another collection differs from it only in upper and lower case";
-                        return Err(Error::InvalidName { name: name.to_owned(), reason });
+                        let reason =
+                            "another collection differs from it only in upper and lower case";
+                        return Err(Error::InvalidName {
+                            name: name.to_owned(),
+                            reason,
+                        });
                     }
                     load::create(&dir, name, &wanted)?;
                 }
@@ -275,7 +335,9 @@ impl Inner {
         if let Some(engine) = &open {
             engine.abandon();
         }
-        let Some(path) = &self.path else { return Ok(open.is_some()) };
+        let Some(path) = &self.path else {
+            return Ok(open.is_some());
+        };
         let dir = path.join(name);
         if !load::exists(&dir)? {
             return Ok(false);
@@ -301,8 +363,16 @@ impl Inner {
 fn new_id(path: &Path) -> String {
     use std::hash::{BuildHasher, RandomState};
     let random = RandomState::new().hash_one(path);
-    digest::of_bytes(format!("{random} {} {} {}", now(), std::process::id(), path.display()).as_bytes())
-        .chars()
-        .take(32)
-        .collect()
+    digest::of_bytes(
+        format!(
+            "{random} {} {} {}",
+            now(),
+            std::process::id(),
+            path.display()
+        )
+        .as_bytes(),
+    )
+    .chars()
+    .take(32)
+    .collect()
 }

@@ -51,7 +51,15 @@ pub(crate) fn open(dir: &Path, read_only: bool) -> Result<(Settings, Opened)> {
     let mut epoch = manifest.epoch;
     let replayed = replay(dir, &settings, &mut state, &mut epoch, read_only)?;
     let checkpoint = Some(Checkpoint { manifest, digest });
-    Ok((settings, Opened { state, checkpoint, epoch: epoch + 1, replayed }))
+    Ok((
+        settings,
+        Opened {
+            state,
+            checkpoint,
+            epoch: epoch + 1,
+            replayed,
+        },
+    ))
 }
 
 /// The state of a checkpoint.
@@ -66,12 +74,16 @@ fn restore(dir: &Path, manifest: &Manifest) -> Result<State> {
         state.ids = IdMap::with_capacity(file.len());
         for position in 0..file.len() {
             let row = file.row(position)?;
-            let slot = u32::try_from(position).map_err(|_| Error::corrupt(&path, "more than 2^32 rows"))?;
+            let slot = u32::try_from(position)
+                .map_err(|_| Error::corrupt(&path, "more than 2^32 rows"))?;
             state.ids.insert(state.hash(file.id(position)?), row);
             state.rows.push(row, Slot::Stored(slot));
             state.vectors += usize::from(file.has_vector(position)?);
             if row >= state.next_row {
-                return Err(Error::corrupt(&path, format!("row {row} is not below {}", state.next_row)));
+                return Err(Error::corrupt(
+                    &path,
+                    format!("row {row} is not below {}", state.next_row),
+                ));
             }
         }
         state.stored = Some(Arc::new(file));
@@ -79,7 +91,10 @@ fn restore(dir: &Path, manifest: &Manifest) -> Result<State> {
     let found = (state.rows.len() as u64, state.vectors as u64);
     if found != (manifest.records, manifest.vectors) {
         let expected = (manifest.records, manifest.vectors);
-        let reason = format!("{} records and {} vectors, the manifest states {} and {}", found.0, found.1, expected.0, expected.1);
+        let reason = format!(
+            "{} records and {} vectors, the manifest states {} and {}",
+            found.0, found.1, expected.0, expected.1
+        );
         return Err(Error::corrupt(dir, reason));
     }
     match manifest.file(INDEX_FILE) {
@@ -92,16 +107,30 @@ fn restore(dir: &Path, manifest: &Manifest) -> Result<State> {
             })?;
             state.index = Some(Arc::new(index));
         }
-        None if state.vectors > 0 => return Err(Error::corrupt(dir, "the checkpoint has vectors but no index")),
+        None if state.vectors > 0 => {
+            return Err(Error::corrupt(
+                dir,
+                "the checkpoint has vectors but no index",
+            ));
+        }
         None => {}
     }
     Ok(state)
 }
 
 /// Applies the log to the state of the checkpoint. Gives the bytes read; `epoch` becomes the highest there is.
-fn replay(dir: &Path, settings: &Settings, state: &mut State, epoch: &mut u64, read_only: bool) -> Result<u64> {
+fn replay(
+    dir: &Path,
+    settings: &Settings,
+    state: &mut State,
+    epoch: &mut u64,
+    read_only: bool,
+) -> Result<u64> {
     let logs = wal::list(&wal::dir(dir))?;
-    *epoch = logs.iter().map(|(header, _)| header.epoch).fold(*epoch, u64::max);
+    *epoch = logs
+        .iter()
+        .map(|(header, _)| header.epoch)
+        .fold(*epoch, u64::max);
     let mut draft = Draft::new(state);
     let mut bytes = 0;
     // Sequence up to which the logs are known to be complete; none has been read yet.
@@ -112,20 +141,40 @@ fn replay(dir: &Path, settings: &Settings, state: &mut State, epoch: &mut u64, r
             continue;
         }
         let before = reached.unwrap_or(draft.state.sequence);
-        if header.first_sequence > before + 1 || reached.is_some_and(|reached| header.first_sequence != reached + 1) {
-            let reason = format!("it starts at sequence {}, expected {}", header.first_sequence, before + 1);
+        if header.first_sequence > before + 1
+            || reached.is_some_and(|reached| header.first_sequence != reached + 1)
+        {
+            let reason = format!(
+                "it starts at sequence {}, expected {}",
+                header.first_sequence,
+                before + 1
+            );
             return Err(Error::corrupt(path, reason));
         }
         let tail = wal::read_log(path, *header, |sequence, kind, payload, offset| {
             if sequence <= draft.state.sequence {
                 return Ok(());
             }
-            let wrong = || Error::corrupt(path, format!("the record at offset {offset} does not fit what is before it"));
-            apply(&mut draft, wal::decode(kind, payload).ok_or_else(wrong)?, settings)?.then_some(()).ok_or_else(wrong)
+            let wrong = || {
+                Error::corrupt(
+                    path,
+                    format!("the record at offset {offset} does not fit what is before it"),
+                )
+            };
+            apply(
+                &mut draft,
+                wal::decode(kind, payload).ok_or_else(wrong)?,
+                settings,
+            )?
+            .then_some(())
+            .ok_or_else(wrong)
         })?;
         if tail.good < tail.length {
             if i + 1 < logs.len() {
-                return Err(Error::corrupt(path, format!("a damaged record at offset {}", tail.good)));
+                return Err(Error::corrupt(
+                    path,
+                    format!("a damaged record at offset {}", tail.good),
+                ));
             }
             if !read_only {
                 cut(path, tail.good)?;

@@ -76,15 +76,19 @@ impl Manifest {
             reason: format!("{what} '{name}' is unknown to this version of rulake"),
         };
         Ok(Settings {
-            metric: Metric::from_name(&self.metric).ok_or_else(|| unknown("metric", &self.metric))?,
-            index: IndexChoice::from_name(&self.index).ok_or_else(|| unknown("index", &self.index))?,
+            metric: Metric::from_name(&self.metric)
+                .ok_or_else(|| unknown("metric", &self.metric))?,
+            index: IndexChoice::from_name(&self.index)
+                .ok_or_else(|| unknown("index", &self.index))?,
             dimensions: self.dimensions,
         })
     }
 
     /// The file that plays a role, if the checkpoint has it.
     pub(crate) fn file(&self, role: &str) -> Option<&FileEntry> {
-        self.files.iter().find(|file| file.name.rsplit('/').next() == Some(role))
+        self.files
+            .iter()
+            .find(|file| file.name.rsplit('/').next() == Some(role))
     }
 
     /// Bytes of all files.
@@ -98,7 +102,10 @@ impl Manifest {
             let path = dir.join(&file.name);
             let found = std::fs::metadata(&path).at(&path)?.len();
             if found != file.length {
-                return Err(Error::corrupt(&path, format!("{found} bytes, the manifest states {}", file.length)));
+                return Err(Error::corrupt(
+                    &path,
+                    format!("{found} bytes, the manifest states {}", file.length),
+                ));
             }
         }
         Ok(())
@@ -108,7 +115,11 @@ impl Manifest {
 /// Entry of a file that was just written.
 pub(crate) fn entry(dir: &Path, name: String) -> Result<FileEntry> {
     let (length, shake256) = digest::of_file(&dir.join(&name))?;
-    Ok(FileEntry { name, length, shake256 })
+    Ok(FileEntry {
+        name,
+        length,
+        shake256,
+    })
 }
 
 pub(crate) fn dir(collection: &Path) -> PathBuf {
@@ -127,7 +138,11 @@ pub(crate) fn segment(generation: u64) -> String {
 /// Generations there are, ascending.
 pub(crate) fn generations(collection: &Path) -> Result<Vec<u64>> {
     let names = files::names(&dir(collection))?;
-    let number = |name: &String| name.strip_suffix(".json").filter(|stem| stem.len() == 20).and_then(|stem| stem.parse().ok());
+    let number = |name: &String| {
+        name.strip_suffix(".json")
+            .filter(|stem| stem.len() == 20)
+            .and_then(|stem| stem.parse().ok())
+    };
     Ok(names.iter().filter_map(number).collect())
 }
 
@@ -138,12 +153,18 @@ pub(crate) fn read(collection: &Path, generation: u64) -> Result<(Manifest, Stri
     // The format first: a later one may have other fields.
     let (version, _): (Version, _) = sealed::unseal(&path, &bytes)?;
     if version.format > FORMAT {
-        let reason = format!("format {} is newer than the {FORMAT} this version of rulake reads", version.format);
+        let reason = format!(
+            "format {} is newer than the {FORMAT} this version of rulake reads",
+            version.format
+        );
         return Err(Error::UnsupportedFormat { path, reason });
     }
     let (manifest, digest): (Manifest, _) = sealed::unseal(&path, &bytes)?;
     if manifest.generation != generation {
-        return Err(Error::corrupt(&path, format!("it is the manifest of generation {}", manifest.generation)));
+        return Err(Error::corrupt(
+            &path,
+            format!("it is the manifest of generation {}", manifest.generation),
+        ));
     }
     Ok((manifest, digest))
 }
@@ -155,7 +176,10 @@ pub(crate) fn create(collection: &Path, manifest: &Manifest) -> Result<String> {
     if files::create_new(&path, &bytes)? {
         return Ok(digest);
     }
-    let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "the generation exists already: another writer is at work");
+    let source = std::io::Error::new(
+        std::io::ErrorKind::AlreadyExists,
+        "the generation exists already: another writer is at work",
+    );
     Err(Error::Io { path, source })
 }
 
@@ -166,7 +190,9 @@ pub(crate) struct Version {
 
 /// Milliseconds since 1970.
 pub(crate) fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -194,8 +220,12 @@ mod tests {
     fn a_later_format_is_refused_as_such() {
         let dir = tempfile::tempdir().unwrap();
         files::create_dir(&super::dir(dir.path())).unwrap();
-        let (bytes, _) = sealed::seal(&serde_json::json!({ "format": 2, "unheardOf": true })).unwrap();
+        let (bytes, _) =
+            sealed::seal(&serde_json::json!({ "format": 2, "unheardOf": true })).unwrap();
         std::fs::write(path(dir.path(), 1), bytes).unwrap();
-        assert_eq!(read(dir.path(), 1).unwrap_err().code(), "UNSUPPORTED_FORMAT");
+        assert_eq!(
+            read(dir.path(), 1).unwrap_err().code(),
+            "UNSUPPORTED_FORMAT"
+        );
     }
 }

@@ -7,8 +7,8 @@ pub const MAX_NAME: usize = 128;
 
 /// Device names of Windows, where a lake must be copyable to.
 const RESERVED: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
-    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
+    "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
 /// Checks a name: ASCII letters, digits, `.`, `_` and `-`, the first one a letter, a digit or `_`, the last one no dot,
@@ -17,14 +17,22 @@ const RESERVED: [&str; 22] = [
 /// # Errors
 /// `INVALID_NAME`.
 pub fn check_name(name: &str) -> Result<()> {
-    let refuse = |reason| Err(Error::InvalidName { name: name.chars().take(200).collect(), reason });
+    let refuse = |reason| {
+        Err(Error::InvalidName {
+            name: name.chars().take(200).collect(),
+            reason,
+        })
+    };
     if name.is_empty() {
         return refuse("it is empty");
     }
     if name.len() > MAX_NAME {
         return refuse("it is longer than 128 characters");
     }
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+    if !name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    {
         return refuse("only letters, digits, '.', '_' and '-' are allowed");
     }
     if name.starts_with(['.', '-']) {
@@ -51,7 +59,10 @@ mod tests {
             assert!(check_name(good).is_ok(), "{good}");
         }
         let long = "n".repeat(129);
-        for bad in ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "-rf", "a.", "a b", "ä", "con", "NUL.txt", "LOCK", "a\0", &long] {
+        for bad in [
+            "", ".", "..", "../x", "a/b", "a\\b", ".hidden", "-rf", "a.", "a b", "ä", "con",
+            "NUL.txt", "LOCK", "a\0", &long,
+        ] {
             let error = check_name(bad).unwrap_err();
             assert_eq!(error.code(), "INVALID_NAME", "{bad:?}");
         }

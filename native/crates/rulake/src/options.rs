@@ -33,7 +33,9 @@ impl IndexChoice {
     /// The choice of a name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Auto, Self::FlatF32, Self::RabitqPlus].into_iter().find(|choice| choice.name() == name)
+        [Self::Auto, Self::FlatF32, Self::RabitqPlus]
+            .into_iter()
+            .find(|choice| choice.name() == name)
     }
 
     /// The kind for this many vectors.
@@ -81,9 +83,19 @@ impl Settings {
     }
 
     /// Whether an existing collection is what a caller asks for.
-    pub(crate) fn check(&self, collection: &str, dimensions: Option<usize>, asked: CollectionOptions) -> Result<()> {
+    pub(crate) fn check(
+        &self,
+        collection: &str,
+        dimensions: Option<usize>,
+        asked: CollectionOptions,
+    ) -> Result<()> {
         let mismatch = |option, stored: String, asked: String| {
-            Err(Error::Mismatch { collection: collection.to_owned(), option, stored, asked })
+            Err(Error::Mismatch {
+                collection: collection.to_owned(),
+                option,
+                stored,
+                asked,
+            })
         };
         if let (Some(stored), Some(asked)) = (dimensions, asked.dimensions)
             && stored != asked
@@ -97,7 +109,9 @@ impl Settings {
             _ => {}
         }
         match asked.index {
-            Some(index) if index != self.index => mismatch("index", self.index.name().into(), index.name().into()),
+            Some(index) if index != self.index => {
+                mismatch("index", self.index.name().into(), index.name().into())
+            }
             _ => Ok(()),
         }
     }

@@ -28,11 +28,34 @@ pub(crate) enum Change {
     Delete(Selection),
 }
 
+/// Who waits for a write. Told in any case, even if the writer panics.
+pub(crate) struct Reply(Option<Box<dyn FnOnce(Result<Commit>) + Send>>);
+
+impl Reply {
+    pub(crate) fn new(done: impl FnOnce(Result<Commit>) + Send + 'static) -> Self {
+        Self(Some(Box::new(done)))
+    }
+
+    pub(crate) fn send(mut self, result: Result<Commit>) {
+        if let Some(done) = self.0.take() {
+            done(result);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done(Err(Error::Internal("the writer panicked".into())));
+        }
+    }
+}
+
 /// A change and who waits for it.
 pub(crate) struct Write {
     pub(crate) change: Change,
     pub(crate) durability: Durability,
-    pub(crate) done: Box<dyn FnOnce(Result<Commit>) + Send>,
+    pub(crate) reply: Reply,
 }
 
 impl Write {
@@ -85,7 +108,7 @@ impl Queue {
         let mut inner = self.lock();
         if inner.closed {
             drop(inner);
-            (write.done)(Err(Error::Closed { what: "collection" }));
+            write.reply.send(Err(Error::Closed { what: "collection" }));
             return;
         }
         inner.entries.push_back(Entry::Write(write));
@@ -121,10 +144,15 @@ impl Queue {
                 return Work::End;
             }
             inner = match patience {
-                None => self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .arrived
+                    .wait(inner)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(patience) => {
-                    let (inner, timeout) =
-                        self.arrived.wait_timeout(inner, patience).unwrap_or_else(PoisonError::into_inner);
+                    let (inner, timeout) = self
+                        .arrived
+                        .wait_timeout(inner, patience)
+                        .unwrap_or_else(PoisonError::into_inner);
                     if timeout.timed_out() && inner.entries.is_empty() && !inner.closed {
                         return Work::Idle;
                     }
@@ -136,7 +164,9 @@ impl Queue {
         let mut bytes = 0;
         while group.len() < GROUP {
             match inner.entries.pop_front() {
-                Some(Entry::Write(write)) if group.is_empty() || bytes + write.bytes() <= GROUP_BYTES => {
+                Some(Entry::Write(write))
+                    if group.is_empty() || bytes + write.bytes() <= GROUP_BYTES =>
+                {
                     bytes += write.bytes();
                     group.push(write);
                 }

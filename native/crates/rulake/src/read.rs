@@ -37,9 +37,17 @@ pub struct Match {
 
 impl Found {
     fn new(state: &State, row: i64, include: Include) -> Result<Option<Self>> {
-        let Some(view) = state.view(row)? else { return Ok(None) };
+        let Some(view) = state.view(row)? else {
+            return Ok(None);
+        };
         let parts = view.parts(row)?;
-        let owned = |part: Option<&str>, wanted: bool| if wanted { part.map(str::to_owned) } else { None };
+        let owned = |part: Option<&str>, wanted: bool| {
+            if wanted {
+                part.map(str::to_owned)
+            } else {
+                None
+            }
+        };
         let vector = match &state.index {
             Some(index) if include.vector && parts.has_vector => index.get(row)?,
             _ => None,
@@ -54,7 +62,10 @@ impl Found {
 
     fn bytes(&self) -> usize {
         let part = |part: &Option<String>| part.as_ref().map_or(0, String::len);
-        64 + self.id.len() + part(&self.text) + part(&self.metadata) + self.vector.as_ref().map_or(0, |v| v.len() * 4)
+        64 + self.id.len()
+            + part(&self.text)
+            + part(&self.metadata)
+            + self.vector.as_ref().map_or(0, |v| v.len() * 4)
     }
 }
 
@@ -64,14 +75,21 @@ impl SearchRequest {
             return Err(rabitq::Error::InvalidK { got: 0 }.into());
         }
         if self.min_score.is_some_and(f64::is_nan) {
-            return Err(Error::InvalidOption { option: "minScore", reason: "must be a number, got NaN".into() });
+            return Err(Error::InvalidOption {
+                option: "minScore",
+                reason: "must be a number, got NaN".into(),
+            });
         }
         self.options(None).validate()?;
         Ok(())
     }
 
     fn options<'a>(&self, allow: Option<&'a AllowList>) -> SearchOptions<'a> {
-        SearchOptions { allow, recall_target: self.recall_target, rerank_factor: None }
+        SearchOptions {
+            allow,
+            recall_target: self.recall_target,
+            rerank_factor: None,
+        }
     }
 }
 
@@ -84,17 +102,28 @@ pub(crate) fn search(
     cancel: Option<&AtomicBool>,
 ) -> Result<Vec<Vec<Match>>> {
     request.check()?;
-    let control = Control { cancel, progress: None };
-    let Some(dimensions) = state.dimensions else { return Ok(vec![Vec::new(); usize::from(!vectors.is_empty())]) };
+    let control = Control {
+        cancel,
+        progress: None,
+    };
+    let Some(dimensions) = state.dimensions else {
+        return Ok(vec![Vec::new(); usize::from(!vectors.is_empty())]);
+    };
     if vectors.is_empty() || !vectors.len().is_multiple_of(dimensions) {
-        return Err(rabitq::Error::DimensionMismatch { expected: dimensions, got: vectors.len() }.into());
+        return Err(rabitq::Error::DimensionMismatch {
+            expected: dimensions,
+            got: vectors.len(),
+        }
+        .into());
     }
     let allow = match &request.filter {
         Some(filter) => state.allowed(filter, cancel)?,
         None => None,
     };
     let answer = |vector: &[f32]| {
-        let Some(index) = &state.index else { return Ok(Vec::new()) };
+        let Some(index) = &state.index else {
+            return Ok(Vec::new());
+        };
         let hits = visible_hits(state, index, vector, request, allow.as_deref(), control)?;
         let mut matches = Vec::with_capacity(hits.len());
         for hit in hits {
@@ -103,7 +132,11 @@ pub(crate) fn search(
                 break;
             }
             if let Some(record) = Found::new(state, hit.id, request.include)? {
-                matches.push(Match { record, score, distance: hit.distance });
+                matches.push(Match {
+                    record,
+                    score,
+                    distance: hit.distance,
+                });
             }
         }
         Ok(matches)
@@ -152,10 +185,16 @@ pub(crate) fn get(state: &State, ids: &[String], include: Include) -> Result<Vec
 }
 
 /// Number of records that satisfy a filter.
-pub(crate) fn count(state: &State, filter: Option<&str>, cancel: Option<&AtomicBool>) -> Result<usize> {
+pub(crate) fn count(
+    state: &State,
+    filter: Option<&str>,
+    cancel: Option<&AtomicBool>,
+) -> Result<usize> {
     match filter {
         None => Ok(state.rows.len()),
-        Some(filter) => Ok(state.allowed(filter, cancel)?.map_or(state.rows.len(), |allow| allow.ids().len())),
+        Some(filter) => Ok(state
+            .allowed(filter, cancel)?
+            .map_or(state.rows.len(), |allow| allow.ids().len())),
     }
 }
 
@@ -170,18 +209,35 @@ pub struct Scan {
 
 impl Scan {
     pub(crate) fn new(state: Arc<State>, filter: Option<&str>, include: Include) -> Result<Self> {
-        let filter = filter.map(|text| Filter::parse(text, &state.shared.interner)).transpose()?;
-        Ok(Self { state, filter, include, next: Some(i64::MIN) })
+        let filter = filter
+            .map(|text| Filter::parse(text, &state.shared.interner))
+            .transpose()?;
+        Ok(Self {
+            state,
+            filter,
+            include,
+            next: Some(i64::MIN),
+        })
     }
 
     /// Some more records: at most `rows`, and no more once they have `bytes`. None are left if it is empty.
     ///
     /// # Errors
     /// `CORRUPT_FILE` when a damaged block is read; `CANCELLED`.
-    pub fn next_chunk(&mut self, rows: usize, bytes: usize, cancel: Option<&AtomicBool>) -> Result<Vec<Found>> {
+    pub fn next_chunk(
+        &mut self,
+        rows: usize,
+        bytes: usize,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Vec<Found>> {
         let mut chunk = Vec::new();
-        let Some(start) = self.next else { return Ok(chunk) };
-        let control = Control { cancel, progress: None };
+        let Some(start) = self.next else {
+            return Ok(chunk);
+        };
+        let control = Control {
+            cancel,
+            progress: None,
+        };
         let mut room = bytes;
         let mut last = None;
         for (i, (row, slot)) in self.state.rows.iter_from(start).enumerate() {

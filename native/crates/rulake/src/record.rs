@@ -29,6 +29,8 @@ pub struct Batch {
     pub(crate) records: Vec<Record>,
     pub(crate) vectors: Vec<f32>,
     pub(crate) bytes: usize,
+    /// Position of the first record in the caller's input.
+    pub(crate) first: usize,
 }
 
 impl Batch {
@@ -38,11 +40,67 @@ impl Batch {
         Self::default()
     }
 
+    /// A batch that goes on where others end: errors count records from `first`.
+    #[must_use]
+    pub fn continuing(first: usize) -> Self {
+        Self {
+            first,
+            ..Self::default()
+        }
+    }
+
+    /// Joins batches in this order into one.
+    ///
+    /// # Errors
+    /// `DIMENSION_MISMATCH`.
+    pub fn join(batches: Vec<Self>) -> Result<Self> {
+        let mut rest = batches.into_iter();
+        let Some(mut joined) = rest.next() else {
+            return Ok(Self::new());
+        };
+        if rest.len() == 0 {
+            return Ok(joined);
+        }
+        joined
+            .records
+            .reserve(rest.as_slice().iter().map(Self::len).sum());
+        joined.vectors.reserve(
+            rest.as_slice()
+                .iter()
+                .map(|batch| batch.vectors.len())
+                .sum(),
+        );
+        for batch in rest {
+            joined.check_dimensions(batch.dimensions)?;
+            joined.dimensions = joined.dimensions.max(batch.dimensions);
+            joined.records.extend(batch.records);
+            joined.vectors.extend_from_slice(&batch.vectors);
+            joined.bytes += batch.bytes;
+        }
+        Ok(joined)
+    }
+
+    fn check_dimensions(&self, got: usize) -> Result<()> {
+        if self.dimensions == 0 || got == 0 || self.dimensions == got {
+            return Ok(());
+        }
+        Err(rabitq::Error::DimensionMismatch {
+            expected: self.dimensions,
+            got,
+        }
+        .into())
+    }
+
     /// Adds a record without a vector: it can be read and filtered, but no search finds it.
     ///
     /// # Errors
     /// `INVALID_ID`, `INVALID_RECORD`.
-    pub fn push(&mut self, id: String, text: Option<String>, metadata: Option<String>) -> Result<()> {
+    pub fn push(
+        &mut self,
+        id: String,
+        text: Option<String>,
+        metadata: Option<String>,
+    ) -> Result<()> {
         self.push_record(id, text, metadata, false)
     }
 
@@ -57,16 +115,19 @@ impl Batch {
         text: Option<String>,
         metadata: Option<String>,
     ) -> Result<()> {
-        let row = self.records.len();
+        let row = self.first + self.records.len();
         if !(1..=rabitq::MAX_DIMENSIONS).contains(&vector.len()) {
             return Err(rabitq::Error::InvalidDimensions { got: vector.len() }.into());
         }
-        if self.dimensions != 0 && self.dimensions != vector.len() {
-            return Err(rabitq::Error::DimensionMismatch { expected: self.dimensions, got: vector.len() }.into());
-        }
+        self.check_dimensions(vector.len())?;
         if let Some(position) = vector.iter().position(|x| !x.is_finite()) {
             let value = vector.get(position).copied().unwrap_or(f32::NAN);
-            return Err(rabitq::Error::NotFinite { row, position, value }.into());
+            return Err(rabitq::Error::NotFinite {
+                row,
+                position,
+                value,
+            }
+            .into());
         }
         self.push_record(id, text, metadata, true)?;
         self.dimensions = vector.len();
@@ -82,21 +143,32 @@ impl Batch {
         metadata: Option<String>,
         has_vector: bool,
     ) -> Result<()> {
-        let row = self.records.len();
+        let row = self.first + self.records.len();
         if id.is_empty() || id.len() > MAX_ID_BYTES {
-            let reason = format!("an id has 1 to {MAX_ID_BYTES} bytes of UTF-8, this one has {}", id.len());
+            let reason = format!(
+                "an id has 1 to {MAX_ID_BYTES} bytes of UTF-8, this one has {}",
+                id.len()
+            );
             return Err(Error::InvalidId { row, reason });
         }
         let size = |part: &Option<String>| part.as_ref().map_or(0, String::len);
         if size(&text) > MAX_TEXT_BYTES {
-            return Err(Error::InvalidRecord { row, reason: format!("the text is longer than {MAX_TEXT_BYTES} bytes") });
+            return Err(Error::InvalidRecord {
+                row,
+                reason: format!("the text is longer than {MAX_TEXT_BYTES} bytes"),
+            });
         }
         if size(&metadata) > MAX_METADATA_BYTES {
             let reason = format!("the metadata is longer than {MAX_METADATA_BYTES} bytes");
             return Err(Error::InvalidRecord { row, reason });
         }
         self.bytes += id.len() + size(&text) + size(&metadata) + 16;
-        self.records.push(Record { id: id.into(), text: text.map(Into::into), metadata: metadata.map(Into::into), has_vector });
+        self.records.push(Record {
+            id: id.into(),
+            text: text.map(Into::into),
+            metadata: metadata.map(Into::into),
+            has_vector,
+        });
         Ok(())
     }
 

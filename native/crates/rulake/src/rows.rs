@@ -71,8 +71,14 @@ impl RowsFile {
         let header = file.read(0..HEADER)?;
         if header[..8] != MAGIC {
             if header[..7] == MAGIC[..7] {
-                let reason = format!("rows format {} is newer than this version of rulake reads", header[7]);
-                return Err(Error::UnsupportedFormat { path: path.to_owned(), reason });
+                let reason = format!(
+                    "rows format {} is newer than this version of rulake reads",
+                    header[7]
+                );
+                return Err(Error::UnsupportedFormat {
+                    path: path.to_owned(),
+                    reason,
+                });
             }
             return Err(corrupt("not a rows file"));
         }
@@ -90,7 +96,13 @@ impl RowsFile {
         }
         file.read(0..payload_start)?;
         let parsed = (0..count).map(|_| OnceLock::new()).collect();
-        let rows = Self { file, count, ids_start, payload_start, parsed };
+        let rows = Self {
+            file,
+            count,
+            ids_start,
+            payload_start,
+            parsed,
+        };
         rows.check_directory()?;
         Ok(rows)
     }
@@ -104,7 +116,10 @@ impl RowsFile {
             }
             before = Some(entry.row);
             self.id(position)?;
-            let end = entry.payload_start.checked_add(entry.text_len).and_then(|n| n.checked_add(entry.metadata_len));
+            let end = entry
+                .payload_start
+                .checked_add(entry.text_len)
+                .and_then(|n| n.checked_add(entry.metadata_len));
             if end.is_none_or(|end| end > self.file.len() - self.payload_start) {
                 return Err(self.corrupt(position, "points outside the file"));
             }
@@ -140,7 +155,8 @@ impl RowsFile {
         if entry.flags & TEXT == 0 {
             return Ok(None);
         }
-        self.payload(position, entry.payload_start, entry.text_len).map(Some)
+        self.payload(position, entry.payload_start, entry.text_len)
+            .map(Some)
     }
 
     pub(crate) fn metadata(&self, position: usize) -> Result<Option<&str>> {
@@ -148,18 +164,26 @@ impl RowsFile {
         if entry.flags & METADATA == 0 {
             return Ok(None);
         }
-        self.payload(position, entry.payload_start.saturating_add(entry.text_len), entry.metadata_len).map(Some)
+        self.payload(
+            position,
+            entry.payload_start.saturating_add(entry.text_len),
+            entry.metadata_len,
+        )
+        .map(Some)
     }
 
     /// The metadata, parsed once and kept.
     pub(crate) fn object(&self, position: usize, interner: &Interner) -> Result<Option<&Object>> {
-        let Some(cell) = self.parsed.get(position) else { return Err(self.corrupt(position, "does not exist")) };
+        let Some(cell) = self.parsed.get(position) else {
+            return Err(self.corrupt(position, "does not exist"));
+        };
         if let Some(object) = cell.get() {
             return Ok(object.as_deref());
         }
         let object = match self.metadata(position)? {
             Some(text) => {
-                let parsed = parse_object(text, interner).map_err(|error| self.corrupt(position, error.reason))?;
+                let parsed = parse_object(text, interner)
+                    .map_err(|error| self.corrupt(position, error.reason))?;
                 Some(Box::new(parsed))
             }
             None => None,
@@ -173,7 +197,8 @@ impl RowsFile {
         for position in 0..self.count {
             self.text(position)?;
             if let Some(text) = self.metadata(position)? {
-                parse_object(text, &Interner::default()).map_err(|error| self.corrupt(position, error.reason))?;
+                parse_object(text, &Interner::default())
+                    .map_err(|error| self.corrupt(position, error.reason))?;
             }
         }
         Ok(())
@@ -190,8 +215,14 @@ impl RowsFile {
             return Err(missing());
         }
         let start = HEADER + position * ENTRY;
-        let bytes = self.file.read(start..start + ENTRY)?.first_chunk::<ENTRY>().ok_or_else(missing)?;
-        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let bytes = self
+            .file
+            .read(start..start + ENTRY)?
+            .first_chunk::<ENTRY>()
+            .ok_or_else(missing)?;
+        let word = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
         let size = |at: usize| usize::try_from(long(at)).map_err(|_| missing());
@@ -228,12 +259,16 @@ where
         let text = row.text.map_or(0, str::len);
         let metadata = row.metadata.map_or(0, str::len);
         let flag = |set: bool, flag: u16| if set { flag } else { 0 };
-        let flags =
-            flag(row.has_vector, VECTOR) | flag(row.text.is_some(), TEXT) | flag(row.metadata.is_some(), METADATA);
+        let flags = flag(row.has_vector, VECTOR)
+            | flag(row.text.is_some(), TEXT)
+            | flag(row.metadata.is_some(), METADATA);
         directory.extend_from_slice(&row.row.to_le_bytes());
         directory.extend_from_slice(&ids.to_le_bytes());
         directory.extend_from_slice(&payload.to_le_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "capped when the record was made")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "capped when the record was made"
+        )]
         {
             directory.extend_from_slice(&(text as u32).to_le_bytes());
             directory.extend_from_slice(&(metadata as u32).to_le_bytes());
@@ -266,7 +301,10 @@ where
 }
 
 fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
+    bytes
+        .get(at..)?
+        .first_chunk::<8>()
+        .map(|chunk| u64::from_le_bytes(*chunk))
 }
 
 #[cfg(test)]
@@ -279,10 +317,18 @@ mod tests {
 
     fn write(path: &Path, rows: &[Row]) -> Written {
         write_rows(path, || {
-            rows.iter().enumerate().map(|(i, (id, text, metadata, has_vector))| {
-                let (text, metadata) = (text.as_deref(), metadata.as_deref());
-                Ok(RowParts { row: i as i64 * 3 - 5, id, text, metadata, has_vector: *has_vector })
-            })
+            rows.iter()
+                .enumerate()
+                .map(|(i, (id, text, metadata, has_vector))| {
+                    let (text, metadata) = (text.as_deref(), metadata.as_deref());
+                    Ok(RowParts {
+                        row: i as i64 * 3 - 5,
+                        id,
+                        text,
+                        metadata,
+                        has_vector: *has_vector,
+                    })
+                })
         })
         .unwrap()
     }
@@ -293,14 +339,28 @@ mod tests {
             .map(|i| {
                 assert_eq!(file.row(i)?, i as i64 * 3 - 5);
                 let owned = |part: Option<&str>| part.map(str::to_owned);
-                Ok((file.id(i)?.to_owned(), owned(file.text(i)?), owned(file.metadata(i)?), file.has_vector(i)?))
+                Ok((
+                    file.id(i)?.to_owned(),
+                    owned(file.text(i)?),
+                    owned(file.metadata(i)?),
+                    file.has_vector(i)?,
+                ))
             })
             .collect()
     }
 
     fn rows() -> impl Strategy<Value = Vec<Row>> {
-        let metadata = any::<String>().prop_map(|text| serde_json::json!({ "é": text, "a": [1.0, null] }).to_string());
-        prop::collection::vec((".{1,30}", prop::option::of(".{0,200}"), prop::option::of(metadata), any::<bool>()), 0..30)
+        let metadata = any::<String>()
+            .prop_map(|text| serde_json::json!({ "é": text, "a": [1.0, null] }).to_string());
+        prop::collection::vec(
+            (
+                ".{1,30}",
+                prop::option::of(".{0,200}"),
+                prop::option::of(metadata),
+                any::<bool>(),
+            ),
+            0..30,
+        )
     }
 
     proptest! {
@@ -319,7 +379,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rows.bin");
         let meta = |s: &str| Some(format!("{{\"k\":\"{s}\"}}"));
-        let rows = vec![("a".to_owned(), Some("text".to_owned()), meta("x"), true), ("b".to_owned(), None, meta("y"), false)];
+        let rows = vec![
+            ("a".to_owned(), Some("text".to_owned()), meta("x"), true),
+            ("b".to_owned(), None, meta("y"), false),
+        ];
         write(&path, &rows);
         let bytes = std::fs::read(&path).unwrap();
         let other = dir.path().join("broken.bin");
@@ -339,11 +402,20 @@ mod tests {
     fn metadata_is_parsed_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rows.bin");
-        write(&path, &[("a".into(), None, Some("{\"k\":[1]}".into()), false), ("b".into(), None, None, false)]);
+        write(
+            &path,
+            &[
+                ("a".into(), None, Some("{\"k\":[1]}".into()), false),
+                ("b".into(), None, None, false),
+            ],
+        );
         let file = RowsFile::open(&path).unwrap();
         let interner = Interner::default();
         let first: *const Object = file.object(0, &interner).unwrap().unwrap();
-        assert!(std::ptr::eq(first, file.object(0, &interner).unwrap().unwrap()));
+        assert!(std::ptr::eq(
+            first,
+            file.object(0, &interner).unwrap().unwrap()
+        ));
         assert!(file.object(1, &interner).unwrap().is_none());
     }
 }

@@ -17,7 +17,10 @@ const TAIL: &str = "\"}\n";
 pub(crate) fn seal(body: &impl Serialize) -> Result<(Vec<u8>, String)> {
     let body = serde_json::to_string(body).map_err(|error| Error::Internal(error.to_string()))?;
     let digest = digest::of_bytes(body.as_bytes());
-    Ok((format!("{HEAD}{body}{MIDDLE}{digest}{TAIL}").into_bytes(), digest))
+    Ok((
+        format!("{HEAD}{body}{MIDDLE}{digest}{TAIL}").into_bytes(),
+        digest,
+    ))
 }
 
 /// The body of a sealed file and its digest.
@@ -27,7 +30,9 @@ pub(crate) fn unseal<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<(
         .strip_prefix(HEAD.as_bytes())
         .and_then(|rest| rest.strip_suffix(TAIL.as_bytes()))
         .ok_or_else(|| corrupt("the file is cut off or not a sealed JSON file"))?;
-    let Some(end) = body.len().checked_sub(HEX_LEN) else { return Err(corrupt("the file is cut off")) };
+    let Some(end) = body.len().checked_sub(HEX_LEN) else {
+        return Err(corrupt("the file is cut off"));
+    };
     let (body, stated) = body.split_at(end);
     let Some(body) = body.strip_suffix(MIDDLE.as_bytes()) else {
         return Err(corrupt("the digest is not where it should be"));
@@ -35,7 +40,9 @@ pub(crate) fn unseal<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<(
     let found = digest::of_bytes(body);
     if found.as_bytes() != stated {
         let stated = String::from_utf8_lossy(stated);
-        return Err(corrupt(&format!("the digest of the content is {found}, the file states {stated}")));
+        return Err(corrupt(&format!(
+            "the digest of the content is {found}, the file states {stated}"
+        )));
     }
     let value = serde_json::from_slice(body).map_err(|error| corrupt(&error.to_string()))?;
     Ok((value, found))
@@ -55,7 +62,10 @@ mod tests {
             for bit in 0..8 {
                 let mut broken = bytes.clone();
                 broken[i] ^= 1 << bit;
-                assert_eq!(unseal::<Vec<String>>(path, &broken).unwrap_err().code(), "CORRUPT_FILE");
+                assert_eq!(
+                    unseal::<Vec<String>>(path, &broken).unwrap_err().code(),
+                    "CORRUPT_FILE"
+                );
             }
             assert!(unseal::<Vec<String>>(path, &bytes[..i]).is_err());
         }

@@ -89,27 +89,47 @@ impl State {
     /// The row of an id, and the id's hash.
     pub(crate) fn find(&self, id: &str) -> Result<(u64, Option<i64>)> {
         let hash = self.hash(id);
-        let row = self.ids.find(hash, |row| Ok(self.view(row)?.is_some_and(|view| view.id().is_ok_and(|other| other == id))))?;
+        let row = self.ids.find(hash, |row| {
+            Ok(self
+                .view(row)?
+                .is_some_and(|view| view.id().is_ok_and(|other| other == id)))
+        })?;
         Ok((hash, row))
     }
 
     /// A row's content, if the row is part of this state.
     pub(crate) fn view(&self, row: i64) -> Result<Option<RowView<'_>>> {
-        self.rows.get(row).map(|slot| self.view_slot(slot)).transpose()
+        self.rows
+            .get(row)
+            .map(|slot| self.view_slot(slot))
+            .transpose()
     }
 
     pub(crate) fn view_slot<'a>(&'a self, slot: &'a Slot) -> Result<RowView<'a>> {
         Ok(match slot {
-            Slot::Heap(row) => RowView { shared: &self.shared, place: Place::Heap(row) },
+            Slot::Heap(row) => RowView {
+                shared: &self.shared,
+                place: Place::Heap(row),
+            },
             Slot::Stored(position) => {
-                let file = self.stored.as_deref().ok_or_else(|| Error::Internal("a stored row without its file".into()))?;
-                RowView { shared: &self.shared, place: Place::Stored(file, *position as usize) }
+                let file = self
+                    .stored
+                    .as_deref()
+                    .ok_or_else(|| Error::Internal("a stored row without its file".into()))?;
+                RowView {
+                    shared: &self.shared,
+                    place: Place::Stored(file, *position as usize),
+                }
             }
         })
     }
 
     /// The rows that satisfy a filter, ascending.
-    pub(crate) fn matching(&self, filter: &Filter, cancel: Option<&AtomicBool>) -> Result<Vec<i64>> {
+    pub(crate) fn matching(
+        &self,
+        filter: &Filter,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Vec<i64>> {
         let in_chunk = |chunk: &Arc<Vec<(i64, Slot)>>| {
             if cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
                 return Err(rabitq::Error::Cancelled.into());
@@ -132,7 +152,11 @@ impl State {
     }
 
     /// The rows that satisfy a filter, remembered for the next search with the same text.
-    pub(crate) fn allowed(&self, filter: &str, cancel: Option<&AtomicBool>) -> Result<Option<Arc<AllowList>>> {
+    pub(crate) fn allowed(
+        &self,
+        filter: &str,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Option<Arc<AllowList>>> {
         let remembered = || self.matches.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, allow)) = remembered().iter().find(|(text, _)| **text == *filter) {
             return Ok(Some(allow.clone()));
@@ -215,7 +239,9 @@ impl View for RowView<'_> {
                     Some(text) => {
                         // It was checked when it was accepted.
                         let parsed = parse_object(text, &self.shared.interner);
-                        Some(Box::new(parsed.map_err(|error| Error::Internal(error.reason.into()))?))
+                        Some(Box::new(
+                            parsed.map_err(|error| Error::Internal(error.reason.into()))?,
+                        ))
                     }
                     None => None,
                 };

@@ -20,7 +20,10 @@ pub(crate) struct HeapRow {
 
 impl From<Record> for HeapRow {
     fn from(record: Record) -> Self {
-        Self { record, parsed: OnceLock::new() }
+        Self {
+            record,
+            parsed: OnceLock::new(),
+        }
     }
 }
 
@@ -85,7 +88,11 @@ impl RowTable {
 
     fn join(&mut self, position: usize) {
         let len = |at: usize| self.chunks.get(at).map_or(CHUNK, |chunk| chunk.len());
-        let left = if position > 0 && len(position - 1) + len(position) <= CHUNK / 2 { position - 1 } else { position };
+        let left = if position > 0 && len(position - 1) + len(position) <= CHUNK / 2 {
+            position - 1
+        } else {
+            position
+        };
         if len(left) + len(left + 1) > CHUNK / 2 {
             return;
         }
@@ -97,19 +104,28 @@ impl RowTable {
 
     /// The chunk that holds a row if any does.
     fn chunk_of(&self, row: i64) -> Option<usize> {
-        let after = self.chunks.partition_point(|chunk| chunk.first().is_some_and(|entry| entry.0 <= row));
+        let after = self
+            .chunks
+            .partition_point(|chunk| chunk.first().is_some_and(|entry| entry.0 <= row));
         after.checked_sub(1)
     }
 
     fn last(&self) -> Option<i64> {
-        self.chunks.last().and_then(|chunk| chunk.last()).map(|entry| entry.0)
+        self.chunks
+            .last()
+            .and_then(|chunk| chunk.last())
+            .map(|entry| entry.0)
     }
 
     /// The rows from `start` on.
     pub(crate) fn iter_from(&self, start: i64) -> impl Iterator<Item = (i64, &Slot)> {
         let first = self.chunk_of(start).unwrap_or(0);
         let chunks = self.chunks.get(first..).unwrap_or_default();
-        chunks.iter().flat_map(|chunk| chunk.iter()).map(|(row, slot)| (*row, slot)).skip_while(move |(row, _)| *row < start)
+        chunks
+            .iter()
+            .flat_map(|chunk| chunk.iter())
+            .map(|(row, slot)| (*row, slot))
+            .skip_while(move |(row, _)| *row < start)
     }
 
     /// All rows.
@@ -167,16 +183,26 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn new(table: &'a RowTable) -> Self {
-        Self { chunks: &table.chunks, at: 0 }
+        Self {
+            chunks: &table.chunks,
+            at: 0,
+        }
     }
 
     fn row(&self) -> Option<i64> {
-        self.chunks.first().and_then(|chunk| chunk.get(self.at)).map(|entry| entry.0)
+        self.chunks
+            .first()
+            .and_then(|chunk| chunk.get(self.at))
+            .map(|entry| entry.0)
     }
 
     fn next(&mut self) {
         self.at += 1;
-        if self.chunks.first().is_none_or(|chunk| self.at >= chunk.len()) {
+        if self
+            .chunks
+            .first()
+            .is_none_or(|chunk| self.at >= chunk.len())
+        {
             self.skip_chunk();
         }
     }

@@ -36,9 +36,17 @@ impl Object {
     pub(crate) fn get(&self, key: Key) -> Option<&Value> {
         // Objects are small: a scan beats a binary search up to a dozen members.
         if self.0.len() <= 12 {
-            return self.0.iter().find(|member| member.0 == key).map(|member| &member.1);
+            return self
+                .0
+                .iter()
+                .find(|member| member.0 == key)
+                .map(|member| &member.1);
         }
-        self.0.binary_search_by_key(&key, |member| member.0).ok().and_then(|i| self.0.get(i)).map(|member| &member.1)
+        self.0
+            .binary_search_by_key(&key, |member| member.0)
+            .ok()
+            .and_then(|i| self.0.get(i))
+            .map(|member| &member.1)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,7 +61,12 @@ pub(crate) struct Interner(RwLock<HashMap<Box<str>, Key>>);
 impl Interner {
     /// The number of a key, new if it has none yet.
     pub(crate) fn key(&self, text: &str) -> Key {
-        if let Some(&key) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(text) {
+        if let Some(&key) = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(text)
+        {
             return key;
         }
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -68,11 +81,20 @@ mod tests {
 
     #[test]
     fn the_last_of_repeated_keys_counts() {
-        let object = Object::new(vec![(2, Value::Null), (1, Value::Bool(true)), (2, Value::Number(3.0))]);
+        let object = Object::new(vec![
+            (2, Value::Null),
+            (1, Value::Bool(true)),
+            (2, Value::Number(3.0)),
+        ]);
         assert_eq!(object.get(2), Some(&Value::Number(3.0)));
         assert_eq!(object.get(1), Some(&Value::Bool(true)));
         assert_eq!(object.get(0), None);
-        let many = Object::new((0..40).rev().map(|i| (i, Value::Number(f64::from(i)))).collect());
+        let many = Object::new(
+            (0..40)
+                .rev()
+                .map(|i| (i, Value::Number(f64::from(i))))
+                .collect(),
+        );
         assert_eq!(many.get(17), Some(&Value::Number(17.0)));
         assert_eq!(many.get(40), None);
     }

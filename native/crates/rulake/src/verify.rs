@@ -34,7 +34,10 @@ pub struct Problem {
 
 impl VerifyReport {
     fn problem(&mut self, path: &Path, reason: impl Into<String>) {
-        self.problems.push(Problem { path: path.to_owned(), reason: reason.into() });
+        self.problems.push(Problem {
+            path: path.to_owned(),
+            reason: reason.into(),
+        });
     }
 
     /// Notes an error, and takes only those that are no finding as such.
@@ -61,7 +64,10 @@ pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<Verify
     let state = engine.state();
     report.records = state.rows.len();
     if let Some(dir) = engine.dir() {
-        let control = Control { cancel, progress: None };
+        let control = Control {
+            cancel,
+            progress: None,
+        };
         check_generations(&mut report, dir, control)?;
         check_logs(&mut report, dir)?;
     }
@@ -81,10 +87,21 @@ pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<Verify
             }
         };
         if state.find(parts.id)?.1 != Some(row) {
-            report.problem(&place, format!("id {:?} does not lead to its row {row}", parts.id));
+            report.problem(
+                &place,
+                format!("id {:?} does not lead to its row {row}", parts.id),
+            );
         }
-        if parts.has_vector && !state.index.as_ref().map_or(Ok(false), |index| index.contains(row))? {
-            report.problem(&place, format!("the vector of {:?} is not in the index", parts.id));
+        if parts.has_vector
+            && !state
+                .index
+                .as_ref()
+                .map_or(Ok(false), |index| index.contains(row))?
+        {
+            report.problem(
+                &place,
+                format!("the vector of {:?} is not in the index", parts.id),
+            );
         }
     }
     Ok(report)
@@ -108,7 +125,10 @@ fn check_generations(report: &mut VerifyReport, dir: &Path, control: Control<'_>
             && *number + 1 == generation
             && manifest.parent.as_ref() != Some(parent)
         {
-            report.problem(&path, format!("its parent is not the manifest of generation {number}"));
+            report.problem(
+                &path,
+                format!("its parent is not the manifest of generation {number}"),
+            );
         }
         for file in &manifest.files {
             control.check()?;
@@ -127,9 +147,18 @@ fn check_file(report: &mut VerifyReport, dir: &Path, file: &FileEntry) -> Result
             report.files += 1;
             report.bytes += length;
             if length != file.length {
-                report.problem(&path, format!("{length} bytes, the manifest states {}", file.length));
+                report.problem(
+                    &path,
+                    format!("{length} bytes, the manifest states {}", file.length),
+                );
             } else if shake256 != file.shake256 {
-                report.problem(&path, format!("its digest is {shake256}, the manifest states {}", file.shake256));
+                report.problem(
+                    &path,
+                    format!(
+                        "its digest is {shake256}, the manifest states {}",
+                        file.shake256
+                    ),
+                );
             }
         }
         Err(error) => report.note(&path, error)?,
@@ -139,18 +168,35 @@ fn check_file(report: &mut VerifyReport, dir: &Path, file: &FileEntry) -> Result
 
 /// Rows and index of a checkpoint, each by its own checksums and against one another.
 fn check_agreement(report: &mut VerifyReport, dir: &Path, manifest: &Manifest) -> Result<()> {
-    let Some(rows) = manifest.file(ROWS_FILE) else { return Ok(()) };
+    let Some(rows) = manifest.file(ROWS_FILE) else {
+        return Ok(());
+    };
     let path = dir.join(&rows.name);
     let rows = match RowsFile::open(&path).and_then(|rows| rows.verify().map(|()| rows)) {
         Ok(rows) => rows,
         Err(error) => return report.note(&path, error),
     };
     if rows.len() as u64 != manifest.records {
-        report.problem(&path, format!("{} records, the manifest states {}", rows.len(), manifest.records));
+        report.problem(
+            &path,
+            format!(
+                "{} records, the manifest states {}",
+                rows.len(),
+                manifest.records
+            ),
+        );
     }
-    let Some(entry) = manifest.file(INDEX_FILE) else { return Ok(()) };
+    let Some(entry) = manifest.file(INDEX_FILE) else {
+        return Ok(());
+    };
     let path = dir.join(&entry.name);
-    let opened = Index::open(&path, OpenOptions { verify: Verify::Full }, Control::default());
+    let opened = Index::open(
+        &path,
+        OpenOptions {
+            verify: Verify::Full,
+        },
+        Control::default(),
+    );
     let known = opened.and_then(|index| index.ids());
     let mut known = match known {
         Ok(known) => known,
@@ -159,7 +205,10 @@ fn check_agreement(report: &mut VerifyReport, dir: &Path, manifest: &Manifest) -
     known.sort_unstable();
     for position in 0..rows.len() {
         if rows.has_vector(position)? && known.binary_search(&rows.row(position)?).is_err() {
-            report.problem(&path, format!("the vector of {:?} is missing", rows.id(position)?));
+            report.problem(
+                &path,
+                format!("the vector of {:?} is missing", rows.id(position)?),
+            );
         }
     }
     Ok(())
@@ -171,8 +220,11 @@ fn check_logs(report: &mut VerifyReport, dir: &Path) -> Result<()> {
     for (i, (header, path)) in logs.iter().enumerate() {
         report.files += 1;
         let read = wal::read_log(path, *header, |_, kind, payload, offset| {
-            let reason = || format!("the record at offset {offset} has a payload that makes no sense");
-            wal::decode(kind, payload).map(drop).ok_or_else(|| Error::corrupt(path, reason()))
+            let reason =
+                || format!("the record at offset {offset} has a payload that makes no sense");
+            wal::decode(kind, payload)
+                .map(drop)
+                .ok_or_else(|| Error::corrupt(path, reason()))
         });
         match read {
             Ok(tail) => {

@@ -20,7 +20,7 @@ use crate::draft::Draft;
 use crate::engine::Engine;
 use crate::filter::Filter;
 use crate::options::{Durability, Selection};
-use crate::queue::{Change, Commit, Work, Write};
+use crate::queue::{Change, Commit, Reply, Work, Write};
 use crate::state::State;
 use crate::wal::{self, Kind, Log, LogHeader, MAX_PAYLOAD};
 use crate::{Error, Result};
@@ -39,12 +39,16 @@ pub(crate) struct Writer {
     poisoned: Option<String>,
 }
 
-type Done = Box<dyn FnOnce(Result<Commit>) + Send>;
-
 impl Writer {
     /// `replayed`: bytes of the logs that were replayed on opening.
     pub(crate) fn new(engine: Arc<Engine>, replayed: u64) -> Self {
-        Self { engine, log: None, earlier_bytes: replayed, retired: VecDeque::new(), poisoned: None }
+        Self {
+            engine,
+            log: None,
+            earlier_bytes: replayed,
+            retired: VecDeque::new(),
+            poisoned: None,
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -81,12 +85,15 @@ impl Writer {
         if let Some(reason) = &self.poisoned {
             for write in group {
                 let collection = self.engine.name().to_owned();
-                (write.done)(Err(Error::Poisoned { collection, reason: reason.clone() }));
+                write.reply.send(Err(Error::Poisoned {
+                    collection,
+                    reason: reason.clone(),
+                }));
             }
             return;
         }
         let mut draft = Draft::new(&self.engine.state());
-        let mut applied: Vec<(Commit, Done)> = Vec::with_capacity(group.len());
+        let mut applied: Vec<(Commit, Reply)> = Vec::with_capacity(group.len());
         let mut durability = Durability::Buffered;
         for write in group {
             match self.apply(&mut draft, write.change) {
@@ -94,14 +101,18 @@ impl Writer {
                     if write.durability == Durability::Fsync {
                         durability = Durability::Fsync;
                     }
-                    applied.push((commit, write.done));
+                    applied.push((commit, write.reply));
                 }
-                Err(error) => (write.done)(Err(error)),
+                Err(error) => write.reply.send(Err(error)),
             }
         }
         match self.finish(draft, durability) {
-            Ok(()) => applied.into_iter().for_each(|(commit, done)| done(Ok(commit))),
-            Err(error) => applied.into_iter().for_each(|(_, done)| done(Err(error.again()))),
+            Ok(()) => applied
+                .into_iter()
+                .for_each(|(commit, reply)| reply.send(Ok(commit))),
+            Err(error) => applied
+                .into_iter()
+                .for_each(|(_, reply)| reply.send(Err(error.again()))),
         }
         self.engine.after_commit(self.wal_bytes());
     }
@@ -115,11 +126,16 @@ impl Writer {
                 draft.check(self.engine.settings(), &batch)?;
                 let bytes = wal::upsert_len(&batch);
                 if bytes > MAX_PAYLOAD {
-                    return Err(Error::BatchTooLarge { bytes: bytes as u64, max: MAX_PAYLOAD as u64 });
+                    return Err(Error::BatchTooLarge {
+                        bytes: bytes as u64,
+                        max: MAX_PAYLOAD as u64,
+                    });
                 }
                 let (records, first_row) = (batch.len(), draft.state.next_row);
                 if let Some(log) = self.log_after(draft.state.sequence)? {
-                    log.append(Kind::Upsert, |out| wal::encode_upsert(out, first_row, &batch));
+                    log.append(Kind::Upsert, |out| {
+                        wal::encode_upsert(out, first_row, &batch)
+                    });
                 }
                 draft.state.sequence += 1;
                 draft.upsert(batch)?;
@@ -136,7 +152,10 @@ impl Writer {
                 draft.delete(&rows)?
             }
         };
-        Ok(Commit { sequence: draft.state.sequence, affected })
+        Ok(Commit {
+            sequence: draft.state.sequence,
+            affected,
+        })
     }
 
     /// Indexes, logs and publishes a draft. An error leaves the collection as it was.
@@ -148,7 +167,13 @@ impl Writer {
             return Err(error);
         }
         if let Some(log) = &mut self.log {
-            let written = log.write().and_then(|()| if durability == Durability::Fsync { log.sync() } else { Ok(()) });
+            let written = log.write().and_then(|()| {
+                if durability == Durability::Fsync {
+                    log.sync()
+                } else {
+                    Ok(())
+                }
+            });
             if let Err(error) = written {
                 draft.unindex();
                 self.poison(&error);
@@ -204,9 +229,14 @@ impl Writer {
 
     /// The log the next change goes to, if the collection is on disk.
     fn log_after(&mut self, sequence: u64) -> Result<Option<&mut Log>> {
-        let Some(dir) = self.engine.dir() else { return Ok(None) };
+        let Some(dir) = self.engine.dir() else {
+            return Ok(None);
+        };
         if self.log.is_none() {
-            let header = LogHeader { epoch: self.engine.epoch(), first_sequence: sequence + 1 };
+            let header = LogHeader {
+                epoch: self.engine.epoch(),
+                first_sequence: sequence + 1,
+            };
             self.log = Some(Log::create(&wal::dir(dir), header)?);
         }
         Ok(self.log.as_mut())
@@ -215,7 +245,10 @@ impl Writer {
     /// Ends the log, so that a checkpoint of the state returned makes it obsolete.
     pub(crate) fn rotate(&mut self) -> Result<Arc<State>> {
         if let Some(reason) = &self.poisoned {
-            return Err(Error::Poisoned { collection: self.engine.name().to_owned(), reason: reason.clone() });
+            return Err(Error::Poisoned {
+                collection: self.engine.name().to_owned(),
+                reason: reason.clone(),
+            });
         }
         if let Some(log) = self.log.take() {
             self.earlier_bytes += log.bytes();
@@ -255,7 +288,9 @@ impl Writer {
 fn select(state: &State, selection: &Selection) -> Result<Vec<i64>> {
     match selection {
         Selection::All => Ok(state.rows.iter().map(|(row, _)| row).collect()),
-        Selection::Filter(text) => state.matching(&Filter::parse(text, &state.shared.interner)?, None),
+        Selection::Filter(text) => {
+            state.matching(&Filter::parse(text, &state.shared.interner)?, None)
+        }
         Selection::Ids(ids) => {
             let mut rows = Vec::with_capacity(ids.len());
             for id in ids {

@@ -6,33 +6,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rulake::{
-    Batch, Collection, CollectionOptions, Durability, Include, IndexChoice, Lake, LakeOptions, SearchRequest, Selection,
+    Batch, Collection, CollectionOptions, Durability, Include, IndexChoice, Lake, LakeOptions,
+    SearchRequest, Selection,
 };
 
-const ALL: Include = Include { vector: true, text: true, metadata: true };
+const ALL: Include = Include {
+    vector: true,
+    text: true,
+    metadata: true,
+};
 
 fn open(path: &Path) -> Lake {
     Lake::open(path, LakeOptions::default()).unwrap()
 }
 
 fn docs(lake: &Lake) -> Collection {
-    lake.collection("docs", CollectionOptions::default()).unwrap()
+    lake.collection("docs", CollectionOptions::default())
+        .unwrap()
 }
 
 fn batch(records: &[(&str, [f32; 3], &str)]) -> Batch {
     let mut batch = Batch::new();
     for (id, vector, metadata) in records {
-        batch.push_with_vector((*id).into(), vector, Some(format!("text of {id}")), Some((*metadata).into())).unwrap();
+        batch
+            .push_with_vector(
+                (*id).into(),
+                vector,
+                Some(format!("text of {id}")),
+                Some((*metadata).into()),
+            )
+            .unwrap();
     }
     batch
 }
 
 fn put(collection: &Collection, records: &[(&str, [f32; 3], &str)]) -> rulake::Commit {
-    collection.upsert_and_wait(batch(records), Durability::Fsync).unwrap()
+    collection
+        .upsert_and_wait(batch(records), Durability::Fsync)
+        .unwrap()
 }
 
 fn search(collection: &Collection, vector: &[f32], k: usize, filter: Option<&str>) -> Vec<String> {
-    let request = SearchRequest { k, filter: filter.map(str::to_owned), ..SearchRequest::default() };
+    let request = SearchRequest {
+        k,
+        filter: filter.map(str::to_owned),
+        ..SearchRequest::default()
+    };
     let matches = collection.search(vector, &request, None).unwrap().remove(0);
     matches.into_iter().map(|found| found.record.id).collect()
 }
@@ -48,16 +67,24 @@ fn records_are_replaced_by_id_and_come_back_byte_by_byte() {
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
         let odd = r#"{"z":1.0,"a":{"ü":[null,true,1e5,"\ud800"]},"z2":-0, "sp" : 1}"#;
-        put(&docs, &[("a", [1.0, 0.0, 0.0], "{}"), ("b", [0.0, 1.0, 0.0], odd)]);
+        put(
+            &docs,
+            &[("a", [1.0, 0.0, 0.0], "{}"), ("b", [0.0, 1.0, 0.0], odd)],
+        );
         let commit = put(&docs, &[("a", [0.0, 0.0, 1.0], r#"{"v":2}"#)]);
         assert_eq!((commit.sequence, commit.affected), (2, 1));
         assert_eq!((docs.len(), docs.dimensions()), (2, Some(3)));
-        let found = docs.get(&["b".into(), "missing".into(), "a".into()], ALL).unwrap();
+        let found = docs
+            .get(&["b".into(), "missing".into(), "a".into()], ALL)
+            .unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].metadata.as_deref(), Some(odd));
         assert_eq!(found[1].vector.as_deref(), Some(&[0.0, 0.0, 1.0][..]));
         assert_eq!(search(&docs, &[0.0, 0.0, 1.0], 5, None), ["a", "b"]);
-        assert_eq!(search(&docs, &[0.0, 0.0, 1.0], 1, Some(r#"{"z":1}"#)), ["b"]);
+        assert_eq!(
+            search(&docs, &[0.0, 0.0, 1.0], 1, Some(r#"{"z":1}"#)),
+            ["b"]
+        );
     }
 }
 
@@ -66,13 +93,36 @@ fn deletes_by_id_filter_and_all() {
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
         let e = [1.0, 1.0, 0.0];
-        put(&docs, &[("a", e, r#"{"n":1}"#), ("b", e, r#"{"n":2}"#), ("c", e, r#"{"n":3}"#), ("d", e, "{}")]);
-        let delete = |selection| docs.delete_and_wait(selection, Durability::Fsync).unwrap().affected;
-        assert_eq!(delete(Selection::Ids(vec!["a".into(), "a".into(), "x".into()])), 1);
+        put(
+            &docs,
+            &[
+                ("a", e, r#"{"n":1}"#),
+                ("b", e, r#"{"n":2}"#),
+                ("c", e, r#"{"n":3}"#),
+                ("d", e, "{}"),
+            ],
+        );
+        let delete = |selection| {
+            docs.delete_and_wait(selection, Durability::Fsync)
+                .unwrap()
+                .affected
+        };
+        assert_eq!(
+            delete(Selection::Ids(vec!["a".into(), "a".into(), "x".into()])),
+            1
+        );
         assert_eq!(delete(Selection::Filter(r#"{"n":{"$gte":3}}"#.into())), 1);
         assert_eq!(docs.count(None, None).unwrap(), 2);
-        assert_eq!(search(&docs, &e, 9, None), ["b", "d"], "ties in order of upsert");
-        assert_eq!(docs.count(Some(r#"{"n":{"$exists":false}}"#), None).unwrap(), 1);
+        assert_eq!(
+            search(&docs, &e, 9, None),
+            ["b", "d"],
+            "ties in order of upsert"
+        );
+        assert_eq!(
+            docs.count(Some(r#"{"n":{"$exists":false}}"#), None)
+                .unwrap(),
+            1
+        );
         assert_eq!(delete(Selection::All), 2);
         assert_eq!(delete(Selection::All), 0);
         assert!(docs.is_empty());
@@ -84,9 +134,18 @@ fn deletes_by_id_filter_and_all() {
 fn of_one_id_twice_in_a_batch_the_last_wins() {
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
-        let commit = put(&docs, &[("a", [1.0, 0.0, 0.0], r#"{"n":1}"#), ("a", [0.0, 1.0, 0.0], r#"{"n":2}"#)]);
+        let commit = put(
+            &docs,
+            &[
+                ("a", [1.0, 0.0, 0.0], r#"{"n":1}"#),
+                ("a", [0.0, 1.0, 0.0], r#"{"n":2}"#),
+            ],
+        );
         assert_eq!(commit.affected, 1);
-        assert_eq!(docs.get(&["a".into()], ALL).unwrap()[0].metadata.as_deref(), Some(r#"{"n":2}"#));
+        assert_eq!(
+            docs.get(&["a".into()], ALL).unwrap()[0].metadata.as_deref(),
+            Some(r#"{"n":2}"#)
+        );
         assert_eq!(search(&docs, &[1.0, 0.0, 0.0], 5, None), ["a"]);
     }
 }
@@ -96,15 +155,25 @@ fn records_without_a_vector_are_read_and_filtered_but_not_found() {
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
         let mut batch = Batch::new();
-        batch.push("k".into(), Some("value".into()), Some(r#"{"n":1}"#.into())).unwrap();
-        batch.push_with_vector("v".into(), &[1.0, 2.0], None, None).unwrap();
+        batch
+            .push("k".into(), Some("value".into()), Some(r#"{"n":1}"#.into()))
+            .unwrap();
+        batch
+            .push_with_vector("v".into(), &[1.0, 2.0], None, None)
+            .unwrap();
         docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
         assert_eq!(search(&docs, &[1.0, 2.0], 5, None), ["v"]);
-        assert_eq!(docs.get(&["k".into()], ALL).unwrap()[0].text.as_deref(), Some("value"));
+        assert_eq!(
+            docs.get(&["k".into()], ALL).unwrap()[0].text.as_deref(),
+            Some("value")
+        );
         assert_eq!(docs.count(Some(r#"{"n":1}"#), None).unwrap(), 1);
         docs.compact().unwrap();
         assert_eq!(docs.verify(None).unwrap().problems, []);
-        assert_eq!((docs.stats().unwrap().records, docs.stats().unwrap().vectors), (2, 1));
+        assert_eq!(
+            (docs.stats().unwrap().records, docs.stats().unwrap().vectors),
+            (2, 1)
+        );
     }
 }
 
@@ -115,20 +184,58 @@ fn everything_is_there_after_reopening_with_and_without_a_checkpoint() {
         let lake = open(dir.path());
         let docs = docs(&lake);
         assert_eq!(docs.len(), round * 2);
-        put(&docs, &[(&format!("x{round}"), [round as f32, 1.0, 0.0], "{}"), (&format!("y{round}"), [0.0, 1.0, 1.0], r#"{"y":1}"#)]);
-        put(&docs, &[(&format!("x{round}"), [round as f32, 2.0, 0.0], r#"{"new":true}"#)]);
+        put(
+            &docs,
+            &[
+                (&format!("x{round}"), [round as f32, 1.0, 0.0], "{}"),
+                (&format!("y{round}"), [0.0, 1.0, 1.0], r#"{"y":1}"#),
+            ],
+        );
+        put(
+            &docs,
+            &[(
+                &format!("x{round}"),
+                [round as f32, 2.0, 0.0],
+                r#"{"new":true}"#,
+            )],
+        );
         if round % 2 == 0 {
             docs.compact().unwrap();
         }
         assert_eq!(docs.verify(None).unwrap().problems, []);
-        let before = docs.search(&[3.0, 1.0, 0.5], &SearchRequest { k: 9, include: ALL, ..Default::default() }, None).unwrap();
+        let before = docs
+            .search(
+                &[3.0, 1.0, 0.5],
+                &SearchRequest {
+                    k: 9,
+                    include: ALL,
+                    ..Default::default()
+                },
+                None,
+            )
+            .unwrap();
         lake.close().unwrap();
         let lake = open(dir.path());
-        let docs = lake.collection("docs", CollectionOptions::default()).unwrap();
-        let after = docs.search(&[3.0, 1.0, 0.5], &SearchRequest { k: 9, include: ALL, ..Default::default() }, None).unwrap();
+        let docs = lake
+            .collection("docs", CollectionOptions::default())
+            .unwrap();
+        let after = docs
+            .search(
+                &[3.0, 1.0, 0.5],
+                &SearchRequest {
+                    k: 9,
+                    include: ALL,
+                    ..Default::default()
+                },
+                None,
+            )
+            .unwrap();
         assert_eq!(before, after);
         assert_eq!(docs.verify(None).unwrap().problems, []);
-        assert_eq!(docs.count(Some(r#"{"new":true}"#), None).unwrap(), round + 1);
+        assert_eq!(
+            docs.count(Some(r#"{"new":true}"#), None).unwrap(),
+            round + 1
+        );
     }
 }
 
@@ -137,17 +244,47 @@ fn a_bad_record_refuses_its_batch_and_no_other() {
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
         put(&docs, &[("a", [1.0, 0.0, 0.0], "{}")]);
-        let code = |batch: Batch| docs.upsert_and_wait(batch, Durability::Fsync).unwrap_err().code();
+        let code = |batch: Batch| {
+            docs.upsert_and_wait(batch, Durability::Fsync)
+                .unwrap_err()
+                .code()
+        };
         let mut wrong = Batch::new();
-        wrong.push_with_vector("b".into(), &[1.0], None, None).unwrap();
+        wrong
+            .push_with_vector("b".into(), &[1.0], None, None)
+            .unwrap();
         assert_eq!(code(wrong), "DIMENSION_MISMATCH");
-        assert_eq!(code(batch(&[("b", [1e30, 0.0, 0.0], "{}")])), "NORM_OUT_OF_RANGE");
+        assert_eq!(
+            code(batch(&[("b", [1e30, 0.0, 0.0], "{}")])),
+            "NORM_OUT_OF_RANGE"
+        );
         for metadata in ["[]", "{", "null", "{\"a\":1e999}"] {
-            assert_eq!(code(batch(&[("b", [1.0, 0.0, 0.0], metadata)])), "INVALID_RECORD");
+            assert_eq!(
+                code(batch(&[("b", [1.0, 0.0, 0.0], metadata)])),
+                "INVALID_RECORD"
+            );
         }
-        assert_eq!(Batch::new().push_with_vector("b".into(), &[f32::NAN], None, None).unwrap_err().code(), "NOT_FINITE");
-        assert_eq!(Batch::new().push(String::new(), None, None).unwrap_err().code(), "INVALID_ID");
-        assert_eq!(Batch::new().push("é".repeat(513), None, None).unwrap_err().code(), "INVALID_ID");
+        assert_eq!(
+            Batch::new()
+                .push_with_vector("b".into(), &[f32::NAN], None, None)
+                .unwrap_err()
+                .code(),
+            "NOT_FINITE"
+        );
+        assert_eq!(
+            Batch::new()
+                .push(String::new(), None, None)
+                .unwrap_err()
+                .code(),
+            "INVALID_ID"
+        );
+        assert_eq!(
+            Batch::new()
+                .push("é".repeat(513), None, None)
+                .unwrap_err()
+                .code(),
+            "INVALID_ID"
+        );
         assert_eq!(docs.len(), 1);
         put(&docs, &[("c", [0.0, 0.0, 0.0], "{}")]);
         assert_eq!(search(&docs, &[1.0, 0.0, 0.0], 5, None), ["a", "c"]);
@@ -157,21 +294,58 @@ fn a_bad_record_refuses_its_batch_and_no_other() {
 #[test]
 fn the_shape_of_a_collection_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let l2 = CollectionOptions { metric: rabitq::Metric::from_name("l2"), ..CollectionOptions::default() };
+    let l2 = CollectionOptions {
+        metric: rabitq::Metric::from_name("l2"),
+        ..CollectionOptions::default()
+    };
     let lake = open(dir.path());
-    put(&lake.collection("docs", l2).unwrap(), &[("a", [1.0, 0.0, 0.0], "{}")]);
+    put(
+        &lake.collection("docs", l2).unwrap(),
+        &[("a", [1.0, 0.0, 0.0], "{}")],
+    );
     for reopened in [false, true] {
-        let lake = if reopened { drop(lake.close()); open(dir.path()) } else { open(dir.path()) };
-        let code = |options| lake.collection("docs", options).err().map(|error| (error.code(), error.to_string()));
+        let lake = if reopened {
+            drop(lake.close());
+            open(dir.path())
+        } else {
+            open(dir.path())
+        };
+        let code = |options| {
+            lake.collection("docs", options)
+                .err()
+                .map(|error| (error.code(), error.to_string()))
+        };
         assert_eq!(code(l2), None);
         assert_eq!(code(CollectionOptions::default()), None);
-        let (code_, text) = code(CollectionOptions { dimensions: Some(4), ..Default::default() }).unwrap();
-        assert_eq!((code_, text.contains("dimensions 3, not 4")), ("COLLECTION_MISMATCH", true), "{text}");
-        let cosine = CollectionOptions { metric: rabitq::Metric::from_name("cosine"), ..Default::default() };
+        let (code_, text) = code(CollectionOptions {
+            dimensions: Some(4),
+            ..Default::default()
+        })
+        .unwrap();
+        assert_eq!(
+            (code_, text.contains("dimensions 3, not 4")),
+            ("COLLECTION_MISMATCH", true),
+            "{text}"
+        );
+        let cosine = CollectionOptions {
+            metric: rabitq::Metric::from_name("cosine"),
+            ..Default::default()
+        };
         assert_eq!(code(cosine).unwrap().0, "COLLECTION_MISMATCH");
-        let plus = CollectionOptions { index: Some(IndexChoice::RabitqPlus), ..Default::default() };
+        let plus = CollectionOptions {
+            index: Some(IndexChoice::RabitqPlus),
+            ..Default::default()
+        };
         assert_eq!(code(plus).unwrap().0, "COLLECTION_MISMATCH");
-        assert_eq!(code(CollectionOptions { dimensions: Some(0), ..Default::default() }).unwrap().0, "INVALID_DIMENSIONS");
+        assert_eq!(
+            code(CollectionOptions {
+                dimensions: Some(0),
+                ..Default::default()
+            })
+            .unwrap()
+            .0,
+            "INVALID_DIMENSIONS"
+        );
     }
 }
 
@@ -183,15 +357,36 @@ fn collections_are_listed_and_dropped() {
         put(&b, &[("x", [1.0, 2.0, 3.0], "{}")]);
         lake.collection("a", CollectionOptions::default()).unwrap();
         assert_eq!(lake.list().unwrap(), ["a", "b"]);
-        assert_eq!(lake.collection("../b", CollectionOptions::default()).err().unwrap().code(), "INVALID_NAME");
+        assert_eq!(
+            lake.collection("../b", CollectionOptions::default())
+                .err()
+                .unwrap()
+                .code(),
+            "INVALID_NAME"
+        );
         assert!(lake.drop_collection("b").unwrap());
         assert!(!lake.drop_collection("b").unwrap());
         assert_eq!(b.count(None, None).unwrap_err().code(), "CLOSED");
-        assert_eq!(b.upsert_and_wait(Batch::new(), Durability::Fsync).unwrap_err().code(), "CLOSED");
+        assert_eq!(
+            b.upsert_and_wait(Batch::new(), Durability::Fsync)
+                .unwrap_err()
+                .code(),
+            "CLOSED"
+        );
         assert_eq!(lake.list().unwrap(), ["a"]);
-        assert!(lake.collection("b", CollectionOptions::default()).unwrap().is_empty());
+        assert!(
+            lake.collection("b", CollectionOptions::default())
+                .unwrap()
+                .is_empty()
+        );
         if let Some(dir) = dir {
-            assert_eq!(lake.collection("A", CollectionOptions::default()).err().unwrap().code(), "INVALID_NAME");
+            assert_eq!(
+                lake.collection("A", CollectionOptions::default())
+                    .err()
+                    .unwrap()
+                    .code(),
+                "INVALID_NAME"
+            );
             lake.close().unwrap();
             assert_eq!(open(dir.path()).list().unwrap(), ["a", "b"]);
         }
@@ -216,8 +411,16 @@ fn handles_on_one_directory_share_the_lake() {
     let writer = open(dir.path());
     let read = docs(&reader);
     assert_eq!(read.len(), 1);
-    assert_eq!(read.upsert_and_wait(batch(&[("b", [1.0; 3], "{}")]), Durability::Fsync).unwrap_err().code(), "READ_ONLY");
-    let error = reader.collection("dcos", CollectionOptions::default()).err().unwrap();
+    assert_eq!(
+        read.upsert_and_wait(batch(&[("b", [1.0; 3], "{}")]), Durability::Fsync)
+            .unwrap_err()
+            .code(),
+        "READ_ONLY"
+    );
+    let error = reader
+        .collection("dcos", CollectionOptions::default())
+        .err()
+        .unwrap();
     assert_eq!(error.code(), "COLLECTION_NOT_FOUND");
     put(&docs(&writer), &[("b", [1.0; 3], "{}")]);
     assert_eq!(read.len(), 1, "a reader keeps its state");
@@ -227,11 +430,15 @@ fn handles_on_one_directory_share_the_lake() {
 fn a_directory_with_other_files_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("thesis.tex"), "…").unwrap();
-    let error = Lake::open(dir.path(), LakeOptions::default()).err().unwrap();
+    let error = Lake::open(dir.path(), LakeOptions::default())
+        .err()
+        .unwrap();
     assert_eq!(error.code(), "NOT_A_LAKE");
     assert!(error.to_string().contains("thesis.tex"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    let missing = Lake::open(&dir.path().join("none"), LakeOptions { read_only: true }).err().unwrap();
+    let missing = Lake::open(&dir.path().join("none"), LakeOptions { read_only: true })
+        .err()
+        .unwrap();
     assert_eq!(missing.code(), "FILE_NOT_FOUND");
 }
 
@@ -244,14 +451,21 @@ fn many_writers_share_their_fsyncs() {
     let (sender, receiver) = std::sync::mpsc::channel::<()>();
     for i in 0..2000 {
         let (done, sender) = (done.clone(), sender.clone());
-        docs.upsert(batch(&[(&format!("r{i}"), [i as f32, 1.0, 0.0], "{}")]), Durability::Fsync, move |result| {
-            result.unwrap();
-            done.fetch_add(1, Ordering::Relaxed);
-            drop(sender);
-        });
+        docs.upsert(
+            batch(&[(&format!("r{i}"), [i as f32, 1.0, 0.0], "{}")]),
+            Durability::Fsync,
+            move |result| {
+                result.unwrap();
+                done.fetch_add(1, Ordering::Relaxed);
+                drop(sender);
+            },
+        );
     }
     drop(sender);
-    assert!(receiver.recv().is_err(), "ends when the last callback has run");
+    assert!(
+        receiver.recv().is_err(),
+        "ends when the last callback has run"
+    );
     assert_eq!((done.load(Ordering::Relaxed), docs.len()), (2000, 2000));
     lake.close().unwrap();
     assert_eq!(docs_again(dir.path()), 2000);
@@ -274,7 +488,14 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
             let mut batch = Batch::new();
             for i in 0..SIZE {
                 let vector = [(i as f32).cos(), (i as f32).sin(), round as f32 / 100.0];
-                batch.push_with_vector(format!("r{i}"), &vector, None, Some(format!("{{\"round\":{round}}}"))).unwrap();
+                batch
+                    .push_with_vector(
+                        format!("r{i}"),
+                        &vector,
+                        None,
+                        Some(format!("{{\"round\":{round}}}")),
+                    )
+                    .unwrap();
             }
             docs.upsert_and_wait(batch, Durability::Buffered).unwrap();
         };
@@ -284,17 +505,39 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
             let readers: Vec<_> = (0..2)
                 .map(|_| {
                     scope.spawn(|| {
-                        let include = Include { metadata: true, ..Include::default() };
+                        let include = Include {
+                            metadata: true,
+                            ..Include::default()
+                        };
                         let mut reads = 0;
                         while !stop.load(Ordering::Relaxed) {
-                            let request = SearchRequest { k: 2 * SIZE, include, ..Default::default() };
-                            let found = docs.search(&[1.0, 0.3, 0.2], &request, None).unwrap().remove(0);
+                            let request = SearchRequest {
+                                k: 2 * SIZE,
+                                include,
+                                ..Default::default()
+                            };
+                            let found = docs
+                                .search(&[1.0, 0.3, 0.2], &request, None)
+                                .unwrap()
+                                .remove(0);
                             assert_eq!(found.len(), SIZE);
-                            let rounds: HashSet<_> = found.iter().map(|m| m.record.metadata.clone()).collect();
+                            let rounds: HashSet<_> =
+                                found.iter().map(|m| m.record.metadata.clone()).collect();
                             assert_eq!(rounds.len(), 1, "half a batch: {rounds:?}");
-                            let chunk = docs.scan(None, include).unwrap().next_chunk(1000, usize::MAX, None).unwrap();
+                            let chunk = docs
+                                .scan(None, include)
+                                .unwrap()
+                                .next_chunk(1000, usize::MAX, None)
+                                .unwrap();
                             assert_eq!(chunk.len(), SIZE);
-                            assert_eq!(chunk.iter().map(|m| m.metadata.clone()).collect::<HashSet<_>>().len(), 1);
+                            assert_eq!(
+                                chunk
+                                    .iter()
+                                    .map(|m| m.metadata.clone())
+                                    .collect::<HashSet<_>>()
+                                    .len(),
+                                1
+                            );
                             reads += 1;
                         }
                         reads
@@ -321,11 +564,19 @@ fn a_scan_keeps_the_state_it_started_with() {
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
         for i in 0..30 {
-            put(&docs, &[(&format!("{i:02}"), [1.0, i as f32, 0.0], &format!("{{\"even\":{}}}", i % 2 == 0))]);
+            put(
+                &docs,
+                &[(
+                    &format!("{i:02}"),
+                    [1.0, i as f32, 0.0],
+                    &format!("{{\"even\":{}}}", i % 2 == 0),
+                )],
+            );
         }
         let mut scan = docs.scan(Some(r#"{"even":true}"#), ALL).unwrap();
         let first = scan.next_chunk(4, usize::MAX, None).unwrap();
-        docs.delete_and_wait(Selection::All, Durability::Fsync).unwrap();
+        docs.delete_and_wait(Selection::All, Durability::Fsync)
+            .unwrap();
         docs.compact().unwrap();
         put(&docs, &[("new", [1.0, 0.0, 0.0], "{}")]);
         let mut rest = Vec::new();
@@ -337,9 +588,25 @@ fn a_scan_keeps_the_state_it_started_with() {
             assert_eq!(chunk.len(), 1, "one record fills a budget of one byte");
             rest.extend(chunk);
         }
-        let ids: Vec<_> = first.iter().chain(&rest).map(|found| found.id.clone()).collect();
-        assert_eq!(ids, (0..30).step_by(2).map(|i| format!("{i:02}")).collect::<Vec<_>>());
-        assert!(first.iter().chain(&rest).all(|found| found.vector.is_some()), "vectors of a pinned state stay");
+        let ids: Vec<_> = first
+            .iter()
+            .chain(&rest)
+            .map(|found| found.id.clone())
+            .collect();
+        assert_eq!(
+            ids,
+            (0..30)
+                .step_by(2)
+                .map(|i| format!("{i:02}"))
+                .collect::<Vec<_>>()
+        );
+        assert!(
+            first
+                .iter()
+                .chain(&rest)
+                .all(|found| found.vector.is_some()),
+            "vectors of a pinned state stay"
+        );
         assert_eq!(search(&docs, &[1.0, 0.0, 0.0], 5, None), ["new"]);
     }
 }
@@ -348,7 +615,9 @@ fn a_scan_keeps_the_state_it_started_with() {
 fn scattered(row: u64) -> [f32; 16] {
     let mut seed = row.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
     std::array::from_fn(|_| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 40) as f32 / (1 << 23) as f32 - 1.0
     })
 }
@@ -361,7 +630,9 @@ fn a_growing_collection_changes_its_index_by_itself() {
         let mut grow = |rows: usize| {
             let mut batch = Batch::new();
             for _ in 0..rows {
-                batch.push_with_vector(format!("r{next}"), &scattered(next), None, None).unwrap();
+                batch
+                    .push_with_vector(format!("r{next}"), &scattered(next), None, None)
+                    .unwrap();
                 next += 1;
             }
             docs.upsert_and_wait(batch, Durability::Fsync).unwrap();

@@ -57,7 +57,9 @@ impl<'a> Found<'a> {
     fn contains(self, operand: &Value) -> bool {
         match (self, operand) {
             (Self::Value(Value::Array(items)), operand) => items.contains(operand),
-            (found, Value::String(part)) => found.as_str().is_some_and(|text| text.contains(&**part)),
+            (found, Value::String(part)) => {
+                found.as_str().is_some_and(|text| text.contains(&**part))
+            }
             _ => false,
         }
     }
@@ -72,13 +74,18 @@ impl Operands {
     }
 
     fn has_str(&self, text: &str) -> bool {
-        self.strings.binary_search_by(|operand| (**operand).cmp(text)).is_ok()
+        self.strings
+            .binary_search_by(|operand| (**operand).cmp(text))
+            .is_ok()
     }
 
     fn has_value(&self, value: &Value) -> bool {
         match value {
             Value::String(text) => self.has_str(text),
-            Value::Number(number) => self.numbers.binary_search_by(|operand| operand.total_cmp(&(number + 0.0))).is_ok(),
+            Value::Number(number) => self
+                .numbers
+                .binary_search_by(|operand| operand.total_cmp(&(number + 0.0)))
+                .is_ok(),
             other => self.others.contains(other),
         }
     }
@@ -86,7 +93,9 @@ impl Operands {
     fn contained_in(&self, found: Found<'_>) -> bool {
         match found {
             Found::Value(Value::Array(items)) => items.iter().any(|item| self.has_value(item)),
-            found => found.as_str().is_some_and(|text| self.strings.iter().any(|part| text.contains(&**part))),
+            found => found
+                .as_str()
+                .is_some_and(|text| self.strings.iter().any(|part| text.contains(&**part))),
         }
     }
 }
@@ -116,7 +125,10 @@ impl Filter {
                 let found = match field {
                     Field::Id => Some(Found::Text(record.id()?)),
                     Field::Text => record.text()?.map(Found::Text),
-                    Field::Metadata(path) => record.metadata()?.and_then(|object| path.find(object)).map(Found::Value),
+                    Field::Metadata(path) => record
+                        .metadata()?
+                        .and_then(|object| path.find(object))
+                        .map(Found::Value),
                 };
                 test.holds(found)
             }
@@ -152,8 +164,12 @@ impl Test {
                 (found.as_str().is_some() || matches!(found, Found::Value(Value::Array(_))))
                     && operands.iter().all(|operand| found.contains(operand))
             }
-            Self::StartsWith(start) => found.as_str().is_some_and(|text| text.starts_with(&**start)),
-            Self::TextMatch(part) => found.as_str().is_some_and(|text| contains_ignoring_case(text, part)),
+            Self::StartsWith(start) => found
+                .as_str()
+                .is_some_and(|text| text.starts_with(&**start)),
+            Self::TextMatch(part) => found
+                .as_str()
+                .is_some_and(|text| contains_ignoring_case(text, part)),
             Self::Not(tests) => !tests.iter().all(|test| test.holds(Some(found))),
         }
     }
@@ -165,7 +181,9 @@ fn contains_ignoring_case(text: &str, lower: &str) -> bool {
     }
     if text.is_ascii() {
         let (text, part) = (text.as_bytes(), lower.as_bytes());
-        return text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+        return text
+            .windows(part.len())
+            .any(|window| window.eq_ignore_ascii_case(part));
     }
     text.to_lowercase().contains(lower)
 }

@@ -17,8 +17,22 @@ const MAX_CONDITIONS: usize = 10_000;
 const COMBINATIONS: [&str; 3] = ["$and", "$or", "$not"];
 const TOP: [&str; 5] = ["$and", "$or", "$not", "$id", "$text"];
 const OPERATORS: [&str; 16] = [
-    "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$isEmpty", "$contains", "$containsAny",
-    "$containsAll", "$startsWith", "$textMatch", "$not",
+    "$eq",
+    "$ne",
+    "$gt",
+    "$gte",
+    "$lt",
+    "$lte",
+    "$in",
+    "$nin",
+    "$exists",
+    "$isEmpty",
+    "$contains",
+    "$containsAny",
+    "$containsAll",
+    "$startsWith",
+    "$textMatch",
+    "$not",
 ];
 
 impl Filter {
@@ -27,12 +41,18 @@ impl Filter {
     /// # Errors
     /// `INVALID_FILTER`, naming the place and, for a misspelt operator, what was probably meant.
     pub(crate) fn parse(text: &str, interner: &Interner) -> Result<Self> {
-        let mut parser = Parser { interner, conditions: 0 };
+        let mut parser = Parser {
+            interner,
+            conditions: 0,
+        };
         if text.len() > MAX_BYTES {
-            return Err(invalid("the filter", format!("it is longer than {MAX_BYTES} bytes")));
+            return Err(invalid(
+                "the filter",
+                format!("it is longer than {MAX_BYTES} bytes"),
+            ));
         }
-        let json: Json =
-            serde_json::from_str(text).map_err(|error| invalid("the filter", format!("it is not valid JSON: {error}")))?;
+        let json: Json = serde_json::from_str(text)
+            .map_err(|error| invalid("the filter", format!("it is not valid JSON: {error}")))?;
         parser.filter(&json, "", 0)
     }
 
@@ -51,7 +71,10 @@ impl Parser<'_> {
     fn filter(&mut self, json: &Json, at: &str, depth: usize) -> Result<Filter> {
         let place = if at.is_empty() { "the filter" } else { at };
         let Json::Object(members) = json else {
-            return Err(invalid(place, format!("expected an object, found {}", describe(json))));
+            return Err(invalid(
+                place,
+                format!("expected an object, found {}", describe(json)),
+            ));
         };
         if depth > MAX_DEPTH {
             return Err(invalid(place, format!("nested more than {MAX_DEPTH} deep")));
@@ -62,7 +85,11 @@ impl Parser<'_> {
             match name.as_str() {
                 "$and" => all.push(Filter::All(self.filters(operand, &at, depth)?)),
                 "$or" => all.push(Filter::Any(self.filters(operand, &at, depth)?)),
-                "$not" => all.push(Filter::Not(Box::new(self.filter(operand, &at, depth + 1)?))),
+                "$not" => all.push(Filter::Not(Box::new(self.filter(
+                    operand,
+                    &at,
+                    depth + 1,
+                )?))),
                 _ => self.field(name, operand, &at, depth, &mut all)?,
             }
         }
@@ -78,12 +105,26 @@ impl Parser<'_> {
 
     fn filters(&mut self, json: &Json, at: &str, depth: usize) -> Result<Vec<Filter>> {
         let Json::Array(items) = json else {
-            return Err(invalid(at, format!("expected an array of filters, found {}", describe(json))));
+            return Err(invalid(
+                at,
+                format!("expected an array of filters, found {}", describe(json)),
+            ));
         };
-        items.iter().enumerate().map(|(i, item)| self.filter(item, &format!("{at}[{i}]"), depth + 1)).collect()
+        items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| self.filter(item, &format!("{at}[{i}]"), depth + 1))
+            .collect()
     }
 
-    fn field(&mut self, name: &str, operand: &Json, at: &str, depth: usize, out: &mut Vec<Filter>) -> Result<()> {
+    fn field(
+        &mut self,
+        name: &str,
+        operand: &Json,
+        at: &str,
+        depth: usize,
+        out: &mut Vec<Filter>,
+    ) -> Result<()> {
         let field = |interner: &Interner| match name {
             "$id" => Ok(Field::Id),
             "$text" => Ok(Field::Text),
@@ -110,7 +151,9 @@ impl Parser<'_> {
 
     fn tests(&mut self, json: &Json, at: &str, depth: usize) -> Result<Vec<Test>> {
         match json {
-            Json::Object(members) if members.keys().any(|key| key.starts_with('$')) => self.operators(members, at, depth),
+            Json::Object(members) if members.keys().any(|key| key.starts_with('$')) => {
+                self.operators(members, at, depth)
+            }
             value => {
                 self.count(at)?;
                 Ok(vec![Test::Eq(self.value(value))])
@@ -118,7 +161,12 @@ impl Parser<'_> {
         }
     }
 
-    fn operators(&mut self, members: &Map<String, Json>, at: &str, depth: usize) -> Result<Vec<Test>> {
+    fn operators(
+        &mut self,
+        members: &Map<String, Json>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Vec<Test>> {
         if depth > MAX_DEPTH {
             return Err(invalid(at, format!("nested more than {MAX_DEPTH} deep")));
         }
@@ -139,7 +187,9 @@ impl Parser<'_> {
                 "$isEmpty" => Test::IsEmpty(flag(operand, &at)?),
                 "$contains" => Test::Contains(self.value(operand)),
                 "$containsAny" => Test::ContainsAny(self.operands(operand, &at)?),
-                "$containsAll" => Test::ContainsAll(array(operand, &at)?.iter().map(|v| self.value(v)).collect()),
+                "$containsAll" => {
+                    Test::ContainsAll(array(operand, &at)?.iter().map(|v| self.value(v)).collect())
+                }
                 "$startsWith" => Test::StartsWith(string(operand, &at)?.into()),
                 "$textMatch" => Test::TextMatch(string(operand, &at)?.to_lowercase().into()),
                 "$not" => match operand {
@@ -147,14 +197,25 @@ impl Parser<'_> {
                         Test::Not(self.operators(inner, &at, depth + 1)?)
                     }
                     other => {
-                        let reason = format!("expected an object of operators, found {}; for a value use $ne", describe(other));
+                        let reason = format!(
+                            "expected an object of operators, found {}; for a value use $ne",
+                            describe(other)
+                        );
                         return Err(invalid(&at, reason));
                     }
                 },
                 _ if name.starts_with('$') => {
-                    return Err(invalid(&at, format!("unknown operator{}", did_you_mean(name, &OPERATORS))));
+                    return Err(invalid(
+                        &at,
+                        format!("unknown operator{}", did_you_mean(name, &OPERATORS)),
+                    ));
                 }
-                _ => return Err(invalid(&at, "operators and plain keys cannot stand in one object")),
+                _ => {
+                    return Err(invalid(
+                        &at,
+                        "operators and plain keys cannot stand in one object",
+                    ));
+                }
             };
             tests.push(test);
         }
@@ -162,7 +223,10 @@ impl Parser<'_> {
     }
 
     fn operands(&self, json: &Json, at: &str) -> Result<Operands> {
-        Ok(array(json, at)?.iter().map(|value| self.value(value)).collect())
+        Ok(array(json, at)?
+            .iter()
+            .map(|value| self.value(value))
+            .collect())
     }
 
     fn value(&self, json: &Json) -> Value {
@@ -172,16 +236,22 @@ impl Parser<'_> {
             Json::Number(number) => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
             Json::String(text) => Value::String(text.as_str().into()),
             Json::Array(items) => Value::Array(items.iter().map(|item| self.value(item)).collect()),
-            Json::Object(members) => {
-                Value::Object(Object::new(members.iter().map(|(k, v)| (self.interner.key(k), self.value(v))).collect()))
-            }
+            Json::Object(members) => Value::Object(Object::new(
+                members
+                    .iter()
+                    .map(|(k, v)| (self.interner.key(k), self.value(v)))
+                    .collect(),
+            )),
         }
     }
 
     fn count(&mut self, at: &str) -> Result<()> {
         self.conditions += 1;
         if self.conditions > MAX_CONDITIONS {
-            return Err(invalid(at, format!("more than {MAX_CONDITIONS} conditions; use $in for long lists")));
+            return Err(invalid(
+                at,
+                format!("more than {MAX_CONDITIONS} conditions; use $in for long lists"),
+            ));
         }
         Ok(())
     }
@@ -191,32 +261,51 @@ fn bound(json: &Json, at: &str) -> Result<Bound> {
     match json {
         Json::Number(number) => Ok(Bound::Number(number.as_f64().unwrap_or(f64::NAN))),
         Json::String(text) => Ok(Bound::String(text.as_str().into())),
-        other => Err(invalid(at, format!("expected a number or a string, found {}", describe(other)))),
+        other => Err(invalid(
+            at,
+            format!("expected a number or a string, found {}", describe(other)),
+        )),
     }
 }
 
 fn flag(json: &Json, at: &str) -> Result<bool> {
-    json.as_bool().ok_or_else(|| invalid(at, format!("expected true or false, found {}", describe(json))))
+    json.as_bool().ok_or_else(|| {
+        invalid(
+            at,
+            format!("expected true or false, found {}", describe(json)),
+        )
+    })
 }
 
 fn string<'a>(json: &'a Json, at: &str) -> Result<&'a str> {
-    json.as_str().ok_or_else(|| invalid(at, format!("expected a string, found {}", describe(json))))
+    json.as_str()
+        .ok_or_else(|| invalid(at, format!("expected a string, found {}", describe(json))))
 }
 
 fn array<'a>(json: &'a Json, at: &str) -> Result<&'a [Json]> {
     match json {
         Json::Array(items) => Ok(items),
-        other => Err(invalid(at, format!("expected an array, found {}", describe(other)))),
+        other => Err(invalid(
+            at,
+            format!("expected an array, found {}", describe(other)),
+        )),
     }
 }
 
 fn join(at: &str, name: &str) -> String {
     let name: String = name.chars().take(100).collect();
-    if at.is_empty() { name } else { format!("{at}.{name}") }
+    if at.is_empty() {
+        name
+    } else {
+        format!("{at}.{name}")
+    }
 }
 
 fn invalid(at: &str, reason: impl Into<String>) -> Error {
-    Error::InvalidFilter { at: at.to_owned(), reason: reason.into() }
+    Error::InvalidFilter {
+        at: at.to_owned(),
+        reason: reason.into(),
+    }
 }
 
 fn describe(json: &Json) -> &'static str {
@@ -235,9 +324,14 @@ fn did_you_mean(name: &str, candidates: &[&str]) -> String {
     let plain = |text: &str| text.trim_start_matches('$').to_ascii_lowercase();
     let given: String = plain(name).chars().take(40).collect();
     let allowed = (given.len() / 3).max(1);
-    let best = candidates.iter().map(|&candidate| (edits(&given, &plain(candidate)), candidate)).min_by_key(|pair| pair.0);
+    let best = candidates
+        .iter()
+        .map(|&candidate| (edits(&given, &plain(candidate)), candidate))
+        .min_by_key(|pair| pair.0);
     match best {
-        Some((distance, candidate)) if distance <= allowed => format!("; did you mean '{candidate}'?"),
+        Some((distance, candidate)) if distance <= allowed => {
+            format!("; did you mean '{candidate}'?")
+        }
         _ => String::new(),
     }
 }

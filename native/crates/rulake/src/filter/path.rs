@@ -17,7 +17,9 @@ impl FieldPath {
     /// `None` if the path has too many parts.
     pub(super) fn new(text: &str, interner: &Interner) -> Option<Self> {
         // Where each part starts, and one past where the last would end.
-        let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('.').map(|(i, _)| i + 1)).collect();
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(text.match_indices('.').map(|(i, _)| i + 1))
+            .collect();
         if starts.len() > MAX_PARTS {
             return None;
         }
@@ -25,7 +27,11 @@ impl FieldPath {
         let runs = starts
             .iter()
             .enumerate()
-            .map(|(i, &start)| (i..starts.len()).map(|j| interner.key(&text[start..end_of(j)])).collect())
+            .map(|(i, &start)| {
+                (i..starts.len())
+                    .map(|j| interner.key(&text[start..end_of(j)]))
+                    .collect()
+            })
             .collect();
         Some(Self { runs })
     }

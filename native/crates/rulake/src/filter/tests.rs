@@ -24,8 +24,13 @@ impl View for Record {
 
 fn matches(metadata: &Json, filter: &Json) -> bool {
     let interner = Interner::default();
-    let record = Record { metadata: Some(parse_object(&metadata.to_string(), &interner).unwrap()) };
-    Filter::parse(&filter.to_string(), &interner).unwrap().matches(&record).unwrap()
+    let record = Record {
+        metadata: Some(parse_object(&metadata.to_string(), &interner).unwrap()),
+    };
+    Filter::parse(&filter.to_string(), &interner)
+        .unwrap()
+        .matches(&record)
+        .unwrap()
 }
 
 fn refusal(filter: &Json) -> String {
@@ -39,12 +44,24 @@ mod naive {
     use serde_json::Value as Json;
 
     pub fn matches(metadata: &Json, filter: &Json) -> bool {
-        filter.as_object().unwrap().iter().all(|(name, operand)| match name.as_str() {
-            "$and" => operand.as_array().unwrap().iter().all(|f| matches(metadata, f)),
-            "$or" => operand.as_array().unwrap().iter().any(|f| matches(metadata, f)),
-            "$not" => !matches(metadata, operand),
-            path => field(find(metadata, path), operand),
-        })
+        filter
+            .as_object()
+            .unwrap()
+            .iter()
+            .all(|(name, operand)| match name.as_str() {
+                "$and" => operand
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|f| matches(metadata, f)),
+                "$or" => operand
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|f| matches(metadata, f)),
+                "$not" => !matches(metadata, operand),
+                path => field(find(metadata, path), operand),
+            })
     }
 
     fn find<'a>(value: &'a Json, path: &str) -> Option<&'a Json> {
@@ -53,14 +70,16 @@ mod naive {
             return Some(found);
         }
         let dots: Vec<usize> = path.match_indices('.').map(|(i, _)| i).collect();
-        dots.into_iter().rev().find_map(|dot| find(object.get(&path[..dot])?, &path[dot + 1..]))
+        dots.into_iter()
+            .rev()
+            .find_map(|dot| find(object.get(&path[..dot])?, &path[dot + 1..]))
     }
 
     fn field(value: Option<&Json>, condition: &Json) -> bool {
         match condition.as_object() {
-            Some(operators) if operators.keys().any(|key| key.starts_with('$')) => {
-                operators.iter().all(|(name, operand)| operator(value, name, operand))
-            }
+            Some(operators) if operators.keys().any(|key| key.starts_with('$')) => operators
+                .iter()
+                .all(|(name, operand)| operator(value, name, operand)),
             _ => value.is_some_and(|value| equal(value, condition)),
         }
     }
@@ -82,7 +101,9 @@ mod naive {
             _ => {}
         }
         let Some(value) = value else { return false };
-        let any = |values: &Json, test: &dyn Fn(&Json) -> bool| values.as_array().unwrap().iter().any(test);
+        let any = |values: &Json, test: &dyn Fn(&Json) -> bool| {
+            values.as_array().unwrap().iter().any(test)
+        };
         match name {
             "$eq" => equal(value, operand),
             "$ne" => !equal(value, operand),
@@ -94,11 +115,16 @@ mod naive {
             "$nin" => !any(operand, &|o| equal(value, o)),
             "$contains" => contains(value, operand),
             "$containsAny" => any(operand, &|o| contains(value, o)),
-            "$containsAll" => (value.is_array() || value.is_string()) && !any(operand, &|o| !contains(value, o)),
-            "$startsWith" => value.as_str().is_some_and(|s| s.starts_with(operand.as_str().unwrap())),
-            "$textMatch" => {
-                value.as_str().is_some_and(|s| s.to_lowercase().contains(&operand.as_str().unwrap().to_lowercase()))
+            "$containsAll" => {
+                (value.is_array() || value.is_string()) && !any(operand, &|o| !contains(value, o))
             }
+            "$startsWith" => value
+                .as_str()
+                .is_some_and(|s| s.starts_with(operand.as_str().unwrap())),
+            "$textMatch" => value.as_str().is_some_and(|s| {
+                s.to_lowercase()
+                    .contains(&operand.as_str().unwrap().to_lowercase())
+            }),
             _ => unreachable!(),
         }
     }
@@ -114,7 +140,9 @@ mod naive {
     fn equal(a: &Json, b: &Json) -> bool {
         match (a, b) {
             (Json::Number(a), Json::Number(b)) => a.as_f64() == b.as_f64(),
-            (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+            (Json::Array(a), Json::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
+            }
             (Json::Object(a), Json::Object(b)) => {
                 a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| equal(v, w)))
             }
@@ -124,7 +152,9 @@ mod naive {
 
     fn order(a: &Json, b: &Json) -> Option<i32> {
         match (a, b) {
-            (Json::Number(a), Json::Number(b)) => a.as_f64().partial_cmp(&b.as_f64()).map(|o| o as i32),
+            (Json::Number(a), Json::Number(b)) => {
+                a.as_f64().partial_cmp(&b.as_f64()).map(|o| o as i32)
+            }
             (Json::String(a), Json::String(b)) => Some(a.chars().cmp(b.chars()) as i32),
             _ => None,
         }
@@ -138,7 +168,18 @@ fn scalar() -> impl Strategy<Value = Json> {
         any::<bool>().prop_map(Json::from),
         (-2..3_i32).prop_map(Json::from),
         prop_oneof![Just(-0.0), Just(0.5), Just(1.0), Just(1e300)].prop_map(Json::from),
-        prop_oneof![Just(""), Just("a"), Just("A"), Just("ab"), Just("b"), Just("é"), Just("É"), Just("😀"), Just("\u{ffff}")].prop_map(Json::from),
+        prop_oneof![
+            Just(""),
+            Just("a"),
+            Just("A"),
+            Just("ab"),
+            Just("b"),
+            Just("é"),
+            Just("É"),
+            Just("😀"),
+            Just("\u{ffff}")
+        ]
+        .prop_map(Json::from),
     ]
 }
 
@@ -146,17 +187,28 @@ fn value() -> impl Strategy<Value = Json> {
     scalar().prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Json::from),
-            prop::collection::vec((key(), inner), 0..3).prop_map(|m| Json::Object(m.into_iter().collect())),
+            prop::collection::vec((key(), inner), 0..3)
+                .prop_map(|m| Json::Object(m.into_iter().collect())),
         ]
     })
 }
 
 fn key() -> impl Strategy<Value = String> {
-    prop_oneof![Just("a"), Just("b"), Just("c"), Just("a.b"), Just("b.c"), Just("a.b.c"), Just("")].prop_map(str::to_owned)
+    prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("c"),
+        Just("a.b"),
+        Just("b.c"),
+        Just("a.b.c"),
+        Just("")
+    ]
+    .prop_map(str::to_owned)
 }
 
 fn metadata() -> impl Strategy<Value = Json> {
-    prop::collection::vec((key(), value()), 0..5).prop_map(|members| Json::Object(members.into_iter().collect()))
+    prop::collection::vec((key(), value()), 0..5)
+        .prop_map(|members| Json::Object(members.into_iter().collect()))
 }
 
 fn operators() -> impl Strategy<Value = Json> {
@@ -164,15 +216,39 @@ fn operators() -> impl Strategy<Value = Json> {
     let word = || prop_oneof![Just(""), Just("a"), Just("É"), Just("AB")].prop_map(Json::from);
     let bound = prop_oneof![(-2..3_i32).prop_map(Json::from), word()];
     let one = prop_oneof![
-        (prop::sample::select(vec!["$eq", "$ne", "$contains"]), value()),
-        (prop::sample::select(vec!["$gt", "$gte", "$lt", "$lte"]), bound),
-        (prop::sample::select(vec!["$in", "$nin", "$containsAny", "$containsAll"]), list()),
-        (prop::sample::select(vec!["$exists", "$isEmpty"]), any::<bool>().prop_map(Json::from)),
-        (prop::sample::select(vec!["$startsWith", "$textMatch"]), word()),
+        (
+            prop::sample::select(vec!["$eq", "$ne", "$contains"]),
+            value()
+        ),
+        (
+            prop::sample::select(vec!["$gt", "$gte", "$lt", "$lte"]),
+            bound
+        ),
+        (
+            prop::sample::select(vec!["$in", "$nin", "$containsAny", "$containsAll"]),
+            list()
+        ),
+        (
+            prop::sample::select(vec!["$exists", "$isEmpty"]),
+            any::<bool>().prop_map(Json::from)
+        ),
+        (
+            prop::sample::select(vec!["$startsWith", "$textMatch"]),
+            word()
+        ),
     ];
     prop::collection::vec(one, 1..3)
-        .prop_map(|members| Json::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()))
-        .prop_recursive(2, 4, 2, |inner| inner.prop_map(|inner| json!({ "$not": inner })))
+        .prop_map(|members| {
+            Json::Object(
+                members
+                    .into_iter()
+                    .map(|(k, v)| (k.to_owned(), v))
+                    .collect(),
+            )
+        })
+        .prop_recursive(2, 4, 2, |inner| {
+            inner.prop_map(|inner| json!({ "$not": inner }))
+        })
 }
 
 fn filter() -> impl Strategy<Value = Json> {
@@ -215,26 +291,51 @@ fn a_missing_field_satisfies_only_absence() {
         (json!({ "$not": { "$eq": 1 } }), true),
         (json!({ "$not": { "$exists": false } }), false),
     ] {
-        assert_eq!(matches(&record, &json!({ "field": condition })), expected, "{condition}");
+        assert_eq!(
+            matches(&record, &json!({ "field": condition })),
+            expected,
+            "{condition}"
+        );
     }
     assert!(matches(&record, &json!({ "$not": { "field": 1 } })));
 }
 
 #[test]
 fn types_are_never_coerced() {
-    for (value, operand) in [(json!(1), json!("1")), (json!(0), json!(false)), (json!(null), json!(0)), (json!(""), json!(null)), (json!([1]), json!(1))] {
-        assert!(!matches(&json!({ "f": value }), &json!({ "f": operand })), "{value} {operand}");
-        assert!(matches(&json!({ "f": value }), &json!({ "f": { "$ne": operand } })), "{value} {operand}");
+    for (value, operand) in [
+        (json!(1), json!("1")),
+        (json!(0), json!(false)),
+        (json!(null), json!(0)),
+        (json!(""), json!(null)),
+        (json!([1]), json!(1)),
+    ] {
+        assert!(
+            !matches(&json!({ "f": value }), &json!({ "f": operand })),
+            "{value} {operand}"
+        );
+        assert!(
+            matches(&json!({ "f": value }), &json!({ "f": { "$ne": operand } })),
+            "{value} {operand}"
+        );
     }
-    assert!(!matches(&json!({ "f": "5" }), &json!({ "f": { "$gt": 1 } })));
+    assert!(!matches(
+        &json!({ "f": "5" }),
+        &json!({ "f": { "$gt": 1 } })
+    ));
     assert!(matches(&json!({ "f": 1.0 }), &json!({ "f": 1 })));
-    assert!(matches(&json!({ "f": -0.0 }), &json!({ "f": { "$in": [0] } })));
+    assert!(matches(
+        &json!({ "f": -0.0 }),
+        &json!({ "f": { "$in": [0] } })
+    ));
 }
 
 #[test]
 fn strings_compare_by_code_point_where_utf16_would_not() {
     // U+1F600 is above U+FFFF, although its first UTF-16 unit, 0xD83D, is below.
-    assert!(matches(&json!({ "f": "😀" }), &json!({ "f": { "$gt": "\u{ffff}" } })));
+    assert!(matches(
+        &json!({ "f": "😀" }),
+        &json!({ "f": { "$gt": "\u{ffff}" } })
+    ));
 }
 
 #[test]
@@ -242,34 +343,73 @@ fn a_literal_key_with_a_dot_wins_over_a_path() {
     let both = json!({ "a.b": 1, "a": { "b": 2 } });
     assert!(matches(&both, &json!({ "a.b": 1 })));
     assert!(!matches(&both, &json!({ "a.b": 2 })));
-    assert!(matches(&json!({ "a": { "b.c": 3 } }), &json!({ "a.b.c": 3 })));
-    assert!(matches(&json!({ "a.b": { "c": 3 } }), &json!({ "a.b.c": 3 })));
-    assert!(!matches(&json!({ "a": [{ "b": 1 }] }), &json!({ "a.b": { "$exists": true } })), "paths do not enter arrays");
+    assert!(matches(
+        &json!({ "a": { "b.c": 3 } }),
+        &json!({ "a.b.c": 3 })
+    ));
+    assert!(matches(
+        &json!({ "a.b": { "c": 3 } }),
+        &json!({ "a.b.c": 3 })
+    ));
+    assert!(
+        !matches(
+            &json!({ "a": [{ "b": 1 }] }),
+            &json!({ "a.b": { "$exists": true } })
+        ),
+        "paths do not enter arrays"
+    );
 }
 
 #[test]
 fn arrays_and_objects_are_compared_deeply() {
     let record = json!({ "tags": ["a", { "k": 1, "l": null }] });
-    assert!(matches(&record, &json!({ "tags": ["a", { "l": null, "k": 1 }] })));
+    assert!(matches(
+        &record,
+        &json!({ "tags": ["a", { "l": null, "k": 1 }] })
+    ));
     assert!(!matches(&record, &json!({ "tags": "a" })));
-    assert!(matches(&record, &json!({ "tags": { "$contains": { "l": null, "k": 1.0 } } })));
-    assert!(matches(&record, &json!({ "tags": { "$containsAll": ["a"] } })));
+    assert!(matches(
+        &record,
+        &json!({ "tags": { "$contains": { "l": null, "k": 1.0 } } })
+    ));
+    assert!(matches(
+        &record,
+        &json!({ "tags": { "$containsAll": ["a"] } })
+    ));
 }
 
 #[test]
 fn id_and_text_are_fields() {
-    assert!(matches(&json!({}), &json!({ "$id": { "$startsWith": "doc-" } })));
-    assert!(matches(&json!({}), &json!({ "$text": { "$textMatch": "GRÖSSE" } })) == "größe".contains("grösse"));
-    assert!(matches(&json!({}), &json!({ "$text": { "$textMatch": "GRÖß" } })));
-    assert!(matches(&json!({}), &json!({ "$text": { "$contains": "Freiheit" } })));
+    assert!(matches(
+        &json!({}),
+        &json!({ "$id": { "$startsWith": "doc-" } })
+    ));
+    assert!(
+        matches(&json!({}), &json!({ "$text": { "$textMatch": "GRÖSSE" } }))
+            == "größe".contains("grösse")
+    );
+    assert!(matches(
+        &json!({}),
+        &json!({ "$text": { "$textMatch": "GRÖß" } })
+    ));
+    assert!(matches(
+        &json!({}),
+        &json!({ "$text": { "$contains": "Freiheit" } })
+    ));
 }
 
 #[test]
 fn a_refusal_says_where_and_what_was_meant() {
-    assert!(refusal(&json!({ "a": { "$gtr": 1 } })).contains("a.$gtr: unknown operator; did you mean '$gt'?"));
+    assert!(
+        refusal(&json!({ "a": { "$gtr": 1 } }))
+            .contains("a.$gtr: unknown operator; did you mean '$gt'?")
+    );
     assert!(refusal(&json!({ "$orr": [] })).contains("did you mean '$or'?"));
     assert!(refusal(&json!({ "$gt": 1 })).contains("belongs below a field"));
-    assert!(refusal(&json!({ "$or": [{}, { "x": { "$in": 1 } }] })).contains("$or[1].x.$in: expected an array, found a number"));
+    assert!(
+        refusal(&json!({ "$or": [{}, { "x": { "$in": 1 } }] }))
+            .contains("$or[1].x.$in: expected an array, found a number")
+    );
     assert!(refusal(&json!({ "a": { "$gt": 1, "b": 2 } })).contains("cannot stand in one object"));
     assert!(refusal(&json!({ "a": { "$gt": null } })).contains("found null"));
     assert!(refusal(&json!({ "a": { "$exists": 1 } })).contains("true or false"));
@@ -283,13 +423,24 @@ fn a_refusal_says_where_and_what_was_meant() {
     assert!(refusal(&deep).contains("nested more than"));
     let wide = json!({ "$or": (0..10_001).map(|i| json!({ "a": i })).collect::<Vec<_>>() });
     assert!(refusal(&wide).contains("more than 10000 conditions"));
-    assert!(refusal(&json!({ "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q": 1 })).contains("at most 16 parts"));
+    assert!(
+        refusal(&json!({ "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q": 1 })).contains("at most 16 parts")
+    );
 }
 
 #[test]
 fn the_empty_filter_is_trivial() {
     for text in ["{}", r#"{"$and":[]}"#, r#"{"$and":[{},{"$and":[]}]}"#] {
-        assert!(Filter::parse(text, &Interner::default()).unwrap().is_trivial(), "{text}");
+        assert!(
+            Filter::parse(text, &Interner::default())
+                .unwrap()
+                .is_trivial(),
+            "{text}"
+        );
     }
-    assert!(!Filter::parse(r#"{"$or":[]}"#, &Interner::default()).unwrap().is_trivial());
+    assert!(
+        !Filter::parse(r#"{"$or":[]}"#, &Interner::default())
+            .unwrap()
+            .is_trivial()
+    );
 }

@@ -29,7 +29,10 @@ impl LogHeader {
 
     pub(crate) fn from_file_name(name: &str) -> Option<Self> {
         let (epoch, sequence) = name.strip_suffix(".log")?.split_once('-')?;
-        let header = Self { epoch: epoch.parse().ok()?, first_sequence: sequence.parse().ok()? };
+        let header = Self {
+            epoch: epoch.parse().ok()?,
+            first_sequence: sequence.parse().ok()?,
+        };
         (header.file_name() == name).then_some(header)
     }
 
@@ -63,18 +66,39 @@ impl Log {
     /// Creates a log, durably. Everything before `first_sequence` is durable already.
     pub(crate) fn create(dir: &Path, header: LogHeader) -> Result<Self> {
         let path = dir.join(header.file_name());
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path).at(&path)?;
-        file.write_all(&header.encode()).and_then(|()| file.sync_data()).at(&path)?;
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .at(&path)?;
+        file.write_all(&header.encode())
+            .and_then(|()| file.sync_data())
+            .at(&path)?;
         sync_dir(dir)?;
         let last = header.first_sequence.saturating_sub(1);
         let bytes = LOG_HEADER as u64;
-        Ok(Self { path, file, last, written: last, synced: last, bytes, buffer: Vec::new() })
+        Ok(Self {
+            path,
+            file,
+            last,
+            written: last,
+            synced: last,
+            bytes,
+            buffer: Vec::new(),
+        })
     }
 
     /// Adds a record to what [`Log::write`] will write; its sequence is the next one. `payload` appends its payload.
     pub(crate) fn append(&mut self, kind: Kind, payload: impl FnOnce(&mut Vec<u8>)) -> u64 {
         self.last += 1;
-        self.push(Header { kind, sequence: self.last, watermark: self.synced }, payload);
+        self.push(
+            Header {
+                kind,
+                sequence: self.last,
+                watermark: self.synced,
+            },
+            payload,
+        );
         self.last
     }
 
@@ -82,7 +106,11 @@ impl Log {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&[0; HEADER]);
         payload(&mut self.buffer);
-        if let Some((head, payload)) = self.buffer.get_mut(start..).and_then(|record| record.split_first_chunk_mut()) {
+        if let Some((head, payload)) = self
+            .buffer
+            .get_mut(start..)
+            .and_then(|record| record.split_first_chunk_mut())
+        {
             *head = header.encode(payload);
         }
     }
@@ -111,7 +139,14 @@ impl Log {
         }
         self.file.sync_data().at(&self.path)?;
         self.synced = self.last;
-        self.push(Header { kind: Kind::Mark, sequence: self.last, watermark: self.synced }, |_| ());
+        self.push(
+            Header {
+                kind: Kind::Mark,
+                sequence: self.last,
+                watermark: self.synced,
+            },
+            |_| (),
+        );
         self.write()
     }
 
@@ -134,13 +169,24 @@ impl Log {
 
 /// Reads a log's header, which must agree with the file's name.
 pub(super) fn check_header(path: &Path, bytes: &[u8], expected: LogHeader) -> Result<()> {
-    let found = bytes.first_chunk::<LOG_HEADER>().ok_or_else(|| Error::corrupt(path, "the header is cut off"))?;
+    let found = bytes
+        .first_chunk::<LOG_HEADER>()
+        .ok_or_else(|| Error::corrupt(path, "the header is cut off"))?;
     if *found == expected.encode() {
         return Ok(());
     }
-    if found[..7] == MAGIC[..7] && found[7] > MAGIC[7] && crc32c::crc32c(&found[..28]).to_le_bytes() == found[28..] {
-        let reason = format!("log format {} is newer than this version of rulake reads", found[7]);
-        return Err(Error::UnsupportedFormat { path: path.to_owned(), reason });
+    if found[..7] == MAGIC[..7]
+        && found[7] > MAGIC[7]
+        && crc32c::crc32c(&found[..28]).to_le_bytes() == found[28..]
+    {
+        let reason = format!(
+            "log format {} is newer than this version of rulake reads",
+            found[7]
+        );
+        return Err(Error::UnsupportedFormat {
+            path: path.to_owned(),
+            reason,
+        });
     }
     Err(Error::corrupt(path, "the header is not what its name says"))
 }

@@ -20,11 +20,18 @@ pub(crate) enum Change {
 /// Bytes an upsert takes.
 pub(crate) fn upsert_len(batch: &Batch) -> usize {
     let part = |part: &Option<Box<str>>| part.as_ref().map_or(0, |text| text.len());
-    let records: usize = batch.records.iter().map(|r| 11 + r.id.len() + part(&r.text) + part(&r.metadata)).sum();
+    let records: usize = batch
+        .records
+        .iter()
+        .map(|r| 11 + r.id.len() + part(&r.text) + part(&r.metadata))
+        .sum();
     16 + records + batch.vectors.len() * 4
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "lengths are capped when a record is made, counts by the payload's size")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths are capped when a record is made, counts by the payload's size"
+)]
 pub(crate) fn encode_upsert(out: &mut Vec<u8>, first_row: i64, batch: &Batch) {
     out.reserve(upsert_len(batch));
     out.extend_from_slice(&first_row.to_le_bytes());
@@ -34,7 +41,11 @@ pub(crate) fn encode_upsert(out: &mut Vec<u8>, first_row: i64, batch: &Batch) {
         let text = record.text.as_deref();
         let metadata = record.metadata.as_deref();
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        out.push(flag(record.has_vector, VECTOR) | flag(text.is_some(), TEXT) | flag(metadata.is_some(), METADATA));
+        out.push(
+            flag(record.has_vector, VECTOR)
+                | flag(text.is_some(), TEXT)
+                | flag(metadata.is_some(), METADATA),
+        );
         out.extend_from_slice(&(record.id.len() as u16).to_le_bytes());
         out.extend_from_slice(&(text.map_or(0, str::len) as u32).to_le_bytes());
         out.extend_from_slice(&(metadata.map_or(0, str::len) as u32).to_le_bytes());
@@ -44,13 +55,19 @@ pub(crate) fn encode_upsert(out: &mut Vec<u8>, first_row: i64, batch: &Batch) {
     }
     let start = out.len();
     out.resize(start + batch.vectors.len() * 4, 0);
-    let (slots, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<4>();
+    let (slots, _) = out
+        .get_mut(start..)
+        .unwrap_or_default()
+        .as_chunks_mut::<4>();
     for (slot, x) in slots.iter_mut().zip(&batch.vectors) {
         *slot = x.to_le_bytes();
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "far fewer rows than 2^32 fit in a payload")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "far fewer rows than 2^32 fit in a payload"
+)]
 pub(crate) fn encode_delete(out: &mut Vec<u8>, rows: &[i64]) {
     out.reserve(4 + rows.len() * 8);
     out.extend_from_slice(&(rows.len() as u32).to_le_bytes());
@@ -68,7 +85,14 @@ pub(crate) fn decode(kind: super::Kind, payload: &[u8]) -> Option<Change> {
         super::Kind::Delete => {
             let count = input.u32()? as usize;
             let rows = input.take(count.checked_mul(8)?)?;
-            Change::Delete { rows: rows.as_chunks::<8>().0.iter().map(|row| i64::from_le_bytes(*row)).collect() }
+            Change::Delete {
+                rows: rows
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|row| i64::from_le_bytes(*row))
+                    .collect(),
+            }
         }
     };
     input.0.is_empty().then_some(change)
@@ -77,7 +101,11 @@ pub(crate) fn decode(kind: super::Kind, payload: &[u8]) -> Option<Change> {
 fn upsert(input: &mut Input<'_>) -> Option<Change> {
     let first_row = i64::from_le_bytes(input.array()?);
     let count = input.u32()? as usize;
-    let mut batch = Batch { dimensions: input.u32()? as usize, bytes: input.0.len(), ..Batch::default() };
+    let mut batch = Batch {
+        dimensions: input.u32()? as usize,
+        bytes: input.0.len(),
+        ..Batch::default()
+    };
     let mut with_vector = 0_usize;
     for _ in 0..count {
         let [flags] = input.array()?;
@@ -85,14 +113,32 @@ fn upsert(input: &mut Input<'_>) -> Option<Change> {
         let text_len = input.u32()? as usize;
         let metadata_len = input.u32()? as usize;
         let id = input.text(id_len)?;
-        let text = if flags & TEXT != 0 { Some(input.text(text_len)?) } else { None };
-        let metadata = if flags & METADATA != 0 { Some(input.text(metadata_len)?) } else { None };
+        let text = if flags & TEXT != 0 {
+            Some(input.text(text_len)?)
+        } else {
+            None
+        };
+        let metadata = if flags & METADATA != 0 {
+            Some(input.text(metadata_len)?)
+        } else {
+            None
+        };
         let has_vector = flags & VECTOR != 0;
         with_vector += usize::from(has_vector);
-        batch.records.push(Record { id, text, metadata, has_vector });
+        batch.records.push(Record {
+            id,
+            text,
+            metadata,
+            has_vector,
+        });
     }
     let floats = input.take(with_vector.checked_mul(batch.dimensions)?.checked_mul(4)?)?;
-    batch.vectors = floats.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
+    batch.vectors = floats
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|x| f32::from_le_bytes(*x))
+        .collect();
     Some(Change::Upsert { first_row, batch })
 }
 

@@ -25,7 +25,9 @@ impl Kind {
     }
 
     fn from_number(number: u32) -> Option<Self> {
-        [Self::Mark, Self::Upsert, Self::Delete].into_iter().find(|kind| kind.number() == number)
+        [Self::Mark, Self::Upsert, Self::Delete]
+            .into_iter()
+            .find(|kind| kind.number() == number)
     }
 }
 
@@ -67,14 +69,23 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Found<'_>> {
     if header[0..4] != MAGIC {
         return None;
     }
-    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let word = |at: usize| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
     let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
     let payload = rest.get(..word(4) as usize)?;
     let kind = Kind::from_number(word(12))?;
     if checksum(header, payload) != word(8) {
         return None;
     }
-    Some(Found { header: Header { kind, sequence: long(16), watermark: long(24) }, payload })
+    Some(Found {
+        header: Header {
+            kind,
+            sequence: long(16),
+            watermark: long(24),
+        },
+        payload,
+    })
 }
 
 fn checksum(header: &[u8; HEADER], payload: &[u8]) -> u32 {

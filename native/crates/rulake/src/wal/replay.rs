@@ -45,7 +45,11 @@ pub(crate) fn read_log(
     if bytes.len() < LOG_HEADER || check_header(path, &bytes, header).is_err() {
         // A crash while the file was created leaves a part of the header and certainly no record.
         if vouched(&bytes, 0, 0).is_none() && !looks_whole(&bytes) {
-            return Ok(Tail { good: 0, length, last });
+            return Ok(Tail {
+                good: 0,
+                length,
+                last,
+            });
         }
         check_header(path, &bytes, header)?;
     }
@@ -61,10 +65,17 @@ pub(crate) fn read_log(
             }
             break;
         };
-        let expected = if found.header.kind == Kind::Mark { last } else { last + 1 };
+        let expected = if found.header.kind == Kind::Mark {
+            last
+        } else {
+            last + 1
+        };
         if found.header.sequence != expected {
             let got = found.header.sequence;
-            return Err(Error::corrupt(path, format!("the record at offset {at} has sequence {got}, expected {expected}")));
+            return Err(Error::corrupt(
+                path,
+                format!("the record at offset {at} has sequence {got}, expected {expected}"),
+            ));
         }
         last = expected;
         if found.header.kind != Kind::Mark {
@@ -72,18 +83,28 @@ pub(crate) fn read_log(
         }
         at += HEADER + found.payload.len();
     }
-    Ok(Tail { good: at.min(bytes.len()) as u64, length, last })
+    Ok(Tail {
+        good: at.min(bytes.len()) as u64,
+        length,
+        last,
+    })
 }
 
 /// A log that was created completely has a header that is not all zeros: then a mismatch is damage.
 fn looks_whole(bytes: &[u8]) -> bool {
-    bytes.len() >= LOG_HEADER && bytes.get(..LOG_HEADER).is_some_and(|header| header.iter().any(|&b| b != 0))
+    bytes.len() >= LOG_HEADER
+        && bytes
+            .get(..LOG_HEADER)
+            .is_some_and(|header| header.iter().any(|&b| b != 0))
 }
 
 /// Offset of an intact record after `from` that knows the record `sequence` to be durable.
 fn vouched(bytes: &[u8], from: usize, sequence: u64) -> Option<usize> {
     (from + 1..bytes.len().saturating_sub(HEADER - 1)).find(|&at| {
         // `decode` reads the payload only behind a matching magic, so this is one pass over the file.
-        bytes.get(at..).and_then(record::decode).is_some_and(|found| found.header.watermark >= sequence)
+        bytes
+            .get(at..)
+            .and_then(record::decode)
+            .is_some_and(|found| found.header.watermark >= sequence)
     })
 }

@@ -7,7 +7,10 @@ use super::*;
 use crate::Result;
 use crate::record::Batch;
 
-const FIRST: LogHeader = LogHeader { epoch: 3, first_sequence: 11 };
+const FIRST: LogHeader = LogHeader {
+    epoch: 3,
+    first_sequence: 11,
+};
 
 fn replay(path: &Path) -> Result<(Vec<(u64, Vec<u8>)>, Tail)> {
     let mut seen = Vec::new();
@@ -35,7 +38,10 @@ fn what_was_appended_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = write(dir.path(), &[b"one", b"", b"three"]);
     let (seen, tail) = replay(&path).unwrap();
-    assert_eq!(seen, [(11, b"one".to_vec()), (12, vec![]), (13, b"three".to_vec())]);
+    assert_eq!(
+        seen,
+        [(11, b"one".to_vec()), (12, vec![]), (13, b"three".to_vec())]
+    );
     assert_eq!((tail.good, tail.last), (tail.length, 13));
     assert_eq!(list(dir.path()).unwrap(), [(FIRST, path)]);
 }
@@ -73,7 +79,14 @@ fn no_flipped_bit_loses_or_changes_an_acknowledged_record() {
             std::fs::write(&path, &broken).unwrap();
             match replay(&path) {
                 Err(error) => {
-                    assert_eq!(error.code(), if error.code() == "UNSUPPORTED_FORMAT" { "UNSUPPORTED_FORMAT" } else { "CORRUPT_FILE" });
+                    assert_eq!(
+                        error.code(),
+                        if error.code() == "UNSUPPORTED_FORMAT" {
+                            "UNSUPPORTED_FORMAT"
+                        } else {
+                            "CORRUPT_FILE"
+                        }
+                    );
                     assert!(error.to_string().contains(&FIRST.file_name()));
                     refused += 1;
                 }
@@ -96,8 +109,12 @@ fn unsynced_records_may_be_lost_in_any_order() {
     log.write().unwrap();
     log.sync().unwrap();
     let synced = log.bytes() as usize;
-    log.append(Kind::Upsert, |out| out.extend_from_slice(b"lost in a power cut"));
-    log.append(Kind::Upsert, |out| out.extend_from_slice(b"yet this one reached the disk"));
+    log.append(Kind::Upsert, |out| {
+        out.extend_from_slice(b"lost in a power cut")
+    });
+    log.append(Kind::Upsert, |out| {
+        out.extend_from_slice(b"yet this one reached the disk")
+    });
     log.write().unwrap();
     drop(log);
     let path = dir.path().join(FIRST.file_name());
@@ -110,13 +127,20 @@ fn unsynced_records_may_be_lost_in_any_order() {
 }
 
 fn batch() -> impl Strategy<Value = Batch> {
-    let record = (".{1,20}", prop::option::of(".{0,30}"), prop::option::of(any::<bool>()), prop::option::of([any::<i16>(); 3]));
+    let record = (
+        ".{1,20}",
+        prop::option::of(".{0,30}"),
+        prop::option::of(any::<bool>()),
+        prop::option::of([any::<i16>(); 3]),
+    );
     prop::collection::vec(record, 0..12).prop_map(|records| {
         let mut batch = Batch::new();
         for (id, text, metadata, vector) in records {
             let metadata = metadata.map(|flag| format!("{{\"flag\": {flag}}}"));
             match vector {
-                Some(vector) => batch.push_with_vector(id, &vector.map(f32::from), text, metadata).unwrap(),
+                Some(vector) => batch
+                    .push_with_vector(id, &vector.map(f32::from), text, metadata)
+                    .unwrap(),
                 None => batch.push(id, text, metadata).unwrap(),
             }
         }

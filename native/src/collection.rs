@@ -1,0 +1,476 @@
+//! A collection as a JavaScript class.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+use rulake::{Batch, Collection, Commit, Durability, Include, Scan, SearchRequest, Selection};
+
+use crate::error::{Failure, Result};
+use crate::job::{JobControl, run_guarded};
+use crate::parameters::to_number;
+use crate::pool::{self, Lane};
+use crate::records::{FoundRecords, IdBatch, UpsertBatch};
+
+/// A handle on a collection.
+#[napi]
+pub struct NativeCollection {
+    collection: Collection,
+}
+
+/// What a write did.
+#[napi(object, object_from_js = false)]
+pub struct WriteResult {
+    /// Number of the state, twenty digits, so that later ones sort after it.
+    pub snapshot: String,
+    /// Records replaced or deleted.
+    pub affected: f64,
+}
+
+/// Parts of a record to return.
+#[napi(object, object_to_js = false)]
+#[derive(Clone, Copy)]
+pub struct IncludeParameters {
+    /// The vector.
+    pub vector: bool,
+    /// The text.
+    pub text: bool,
+    /// The metadata.
+    pub metadata: bool,
+}
+
+/// How a search is done; checked in TypeScript for type.
+#[napi(object, object_to_js = false)]
+pub struct CollectionSearchParameters {
+    /// Records wanted.
+    pub k: f64,
+    /// Filter as JSON.
+    #[napi(ts_type = "string | undefined")]
+    pub filter: Option<String>,
+    /// Recall to reach on average.
+    #[napi(ts_type = "number | undefined")]
+    pub recall_target: Option<f64>,
+    /// Leave out lower scores.
+    #[napi(ts_type = "number | undefined")]
+    pub min_score: Option<f64>,
+    /// Parts to return.
+    pub include: IncludeParameters,
+}
+
+/// Sizes and counts.
+#[napi(object, object_from_js = false)]
+pub struct CollectionCounts {
+    /// Its name.
+    pub name: String,
+    /// Records.
+    pub records: f64,
+    /// Records with a vector.
+    pub vectors: f64,
+    /// Numbers in a vector, once known.
+    pub dimensions: Option<u32>,
+    /// `cosine`, `ip` or `l2`.
+    pub metric: String,
+    /// Class of the index in use, if there is one.
+    pub index: Option<String>,
+    /// The newest state.
+    pub snapshot: String,
+    /// Number of the newest checkpoint.
+    pub generation: f64,
+    /// Bytes of log to replay.
+    pub wal_bytes: f64,
+    /// Bytes of the checkpoint.
+    pub checkpoint_bytes: f64,
+    /// Bytes of the index.
+    pub index_bytes: f64,
+}
+
+/// What a verification found.
+#[napi(object, object_from_js = false)]
+pub struct VerifyResult {
+    /// Files read.
+    pub files: f64,
+    /// Bytes read.
+    pub bytes: f64,
+    /// Records checked.
+    pub records: f64,
+    /// File of each problem.
+    pub paths: Vec<String>,
+    /// Reason of each problem.
+    pub reasons: Vec<String>,
+}
+
+impl NativeCollection {
+    pub fn new(collection: Collection) -> Self {
+        Self { collection }
+    }
+
+    /// A promise that the writer's thread settles.
+    fn promise<'env>(
+        env: &'env Env,
+        start: impl FnOnce(Box<dyn FnOnce(Result<Commit>) + Send>),
+    ) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        start(Box::new(move |result| {
+            deferred.resolve(move |env| match result {
+                Ok(commit) => Ok(WriteResult {
+                    snapshot: snapshot(commit.sequence),
+                    affected: to_number(commit.affected),
+                }),
+                Err(failure) => Err(failure.into_js(&env)),
+            });
+        }));
+        Ok(promise)
+    }
+}
+
+#[napi]
+impl NativeCollection {
+    /// Its name.
+    #[napi(getter, catch_unwind)]
+    pub fn name(&self) -> String {
+        self.collection.name().to_owned()
+    }
+
+    /// `cosine`, `ip` or `l2`.
+    #[napi(getter, catch_unwind)]
+    pub fn metric(&self) -> String {
+        self.collection.metric().name().to_owned()
+    }
+
+    /// Numbers in a vector, once known.
+    #[napi(getter, catch_unwind)]
+    pub fn dimensions(&self) -> Option<u32> {
+        self.collection
+            .dimensions()
+            .and_then(|n| u32::try_from(n).ok())
+    }
+
+    /// Records right now.
+    #[napi(getter, catch_unwind)]
+    pub fn size(&self) -> f64 {
+        to_number(self.collection.len())
+    }
+
+    /// Commits a batch, which is empty afterwards.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::upsert_and_wait`].
+    #[napi(ts_return_type = "Promise<WriteResult>", catch_unwind)]
+    pub fn upsert<'env>(
+        &self,
+        env: &'env Env,
+        batch: &UpsertBatch,
+        buffered: bool,
+    ) -> napi::Result<Object<'env>> {
+        let pieces = batch.take();
+        let collection = self.collection.clone();
+        Self::promise(env, move |done| {
+            let large = pieces.len() > 1;
+            let commit = move || match Batch::join(pieces) {
+                Ok(batch) => {
+                    collection.upsert(batch, durability(buffered), |result| {
+                        done(result.map_err(Failure::from))
+                    });
+                }
+                Err(error) => done(Err(error.into())),
+            };
+            // One piece needs no joining, so nothing holds up the event loop.
+            if large {
+                pool::spawn(Lane::Work, commit)
+            } else {
+                commit()
+            }
+        })
+    }
+
+    /// Deletes by ids, or by filter, or everything if neither is given.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::delete_and_wait`].
+    #[napi(ts_return_type = "Promise<WriteResult>", catch_unwind)]
+    pub fn delete<'env>(
+        &self,
+        env: &'env Env,
+        ids: Option<&IdBatch>,
+        filter: Option<String>,
+        buffered: bool,
+    ) -> napi::Result<Object<'env>> {
+        let selection = match (ids, filter) {
+            (Some(ids), _) => Selection::Ids(ids.take()),
+            (None, Some(filter)) => Selection::Filter(filter),
+            (None, None) => Selection::All,
+        };
+        let collection = &self.collection;
+        Self::promise(env, |done| {
+            collection.delete(selection, durability(buffered), |result| {
+                done(result.map_err(Failure::from))
+            });
+        })
+    }
+
+    /// Records by id.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::get`].
+    #[napi(ts_return_type = "Promise<FoundRecords>", catch_unwind)]
+    pub fn get<'env>(
+        &self,
+        env: &'env Env,
+        ids: &IdBatch,
+        include: IncludeParameters,
+    ) -> napi::Result<Object<'env>> {
+        let collection = self.collection.clone();
+        let ids = ids.take();
+        run_guarded(
+            env,
+            Lane::Search,
+            move || Ok(collection.get(&ids, include.into())?),
+            |_, records| Ok(FoundRecords::from_records(records)),
+        )
+    }
+
+    /// Number of records, or of those that match.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::count`].
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn count<'env>(
+        &self,
+        env: &'env Env,
+        filter: Option<String>,
+        control: Option<&JobControl>,
+    ) -> napi::Result<Object<'env>> {
+        let collection = self.collection.clone();
+        let control = JobControl::handle(control);
+        run_guarded(
+            env,
+            Lane::Search,
+            move || Ok(collection.count(filter.as_deref(), Some(control.cancel_flag()))?),
+            |_, count| Ok(to_number(count)),
+        )
+    }
+
+    /// Searches for each vector of a row-major matrix.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::search`].
+    #[napi(ts_return_type = "Promise<FoundRecords>", catch_unwind)]
+    pub fn search<'env>(
+        &self,
+        env: &'env Env,
+        vectors: &[f32],
+        parameters: CollectionSearchParameters,
+        control: Option<&JobControl>,
+    ) -> napi::Result<Object<'env>> {
+        let collection = self.collection.clone();
+        let control = JobControl::handle(control);
+        let vectors = vectors.to_vec();
+        run_guarded(
+            env,
+            Lane::Search,
+            move || {
+                Ok(collection.search(&vectors, &parameters.into(), Some(control.cancel_flag()))?)
+            },
+            |_, answers| Ok(FoundRecords::from_matches(answers)),
+        )
+    }
+
+    /// Starts a walk over the records of the present state.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::scan`].
+    #[napi(ts_return_type = "Promise<NativeScan>", catch_unwind)]
+    pub fn scan<'env>(
+        &self,
+        env: &'env Env,
+        filter: Option<String>,
+        include: IncludeParameters,
+    ) -> napi::Result<Object<'env>> {
+        let collection = self.collection.clone();
+        run_guarded(
+            env,
+            Lane::Search,
+            move || Ok(collection.scan(filter.as_deref(), include.into())?),
+            |_, scan| {
+                Ok(NativeScan {
+                    scan: Arc::new(Mutex::new(Some(scan))),
+                })
+            },
+        )
+    }
+
+    /// Reads everything and compares it with what it should be.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::verify`].
+    #[napi(ts_return_type = "Promise<VerifyResult>", catch_unwind)]
+    pub fn verify<'env>(
+        &self,
+        env: &'env Env,
+        control: Option<&JobControl>,
+    ) -> napi::Result<Object<'env>> {
+        let collection = self.collection.clone();
+        let control = JobControl::handle(control);
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok(collection.verify(Some(control.cancel_flag()))?),
+            |_, report| {
+                let (paths, reasons) = report
+                    .problems
+                    .into_iter()
+                    .map(|p| (p.path.display().to_string(), p.reason))
+                    .unzip();
+                #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+                let bytes = report.bytes as f64;
+                let (files, records) = (to_number(report.files), to_number(report.records));
+                Ok(VerifyResult {
+                    files,
+                    bytes,
+                    records,
+                    paths,
+                    reasons,
+                })
+            },
+        )
+    }
+
+    /// Makes a checkpoint.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::compact`].
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn compact<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let collection = self.collection.clone();
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok(collection.compact()?),
+            |_, ()| Ok(()),
+        )
+    }
+
+    /// Sizes and counts.
+    ///
+    /// # Errors
+    /// By rejection: `CLOSED`.
+    #[napi(ts_return_type = "Promise<CollectionCounts>", catch_unwind)]
+    pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let collection = self.collection.clone();
+        run_guarded(
+            env,
+            Lane::Search,
+            move || Ok(collection.stats()?),
+            |_, stats| Ok(CollectionCounts::from(stats)),
+        )
+    }
+
+    /// Ends the use of this handle.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.collection.close();
+    }
+}
+
+/// A walk over the records of one state.
+#[napi]
+pub struct NativeScan {
+    scan: Arc<Mutex<Option<Scan>>>,
+}
+
+#[napi]
+impl NativeScan {
+    /// The next records: at most `rows`, and no more once they have `bytes`. None are left if it is empty.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Scan::next_chunk`]; `CLOSED`.
+    #[napi(ts_return_type = "Promise<FoundRecords>", catch_unwind)]
+    pub fn next<'env>(
+        &self,
+        env: &'env Env,
+        rows: u32,
+        bytes: u32,
+        control: Option<&JobControl>,
+    ) -> napi::Result<Object<'env>> {
+        let scan = self.scan.clone();
+        let control = JobControl::handle(control);
+        run_guarded(
+            env,
+            Lane::Search,
+            move || {
+                let mut scan = scan.lock().unwrap_or_else(PoisonError::into_inner);
+                let scan = scan.as_mut().ok_or_else(|| Failure::closed("scan"))?;
+                Ok(scan.next_chunk(rows as usize, bytes as usize, Some(control.cancel_flag()))?)
+            },
+            |_, records| Ok(FoundRecords::from_records(records)),
+        )
+    }
+
+    /// Lets go of the state.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        // Not waited for: a chunk under way holds it.
+        if let Ok(mut scan) = self.scan.try_lock() {
+            *scan = None;
+        }
+    }
+}
+
+fn durability(buffered: bool) -> Durability {
+    if buffered {
+        Durability::Buffered
+    } else {
+        Durability::Fsync
+    }
+}
+
+fn snapshot(sequence: u64) -> String {
+    format!("{sequence:020}")
+}
+
+impl From<IncludeParameters> for Include {
+    fn from(include: IncludeParameters) -> Self {
+        Self {
+            vector: include.vector,
+            text: include.text,
+            metadata: include.metadata,
+        }
+    }
+}
+
+impl From<CollectionSearchParameters> for SearchRequest {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`k` saturates, and a target needs no more digits"
+    )]
+    fn from(parameters: CollectionSearchParameters) -> Self {
+        Self {
+            k: parameters.k as usize,
+            filter: parameters.filter,
+            recall_target: parameters.recall_target.map(|target| target as f32),
+            min_score: parameters.min_score,
+            include: parameters.include.into(),
+        }
+    }
+}
+
+impl From<rulake::CollectionStats> for CollectionCounts {
+    #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+    fn from(stats: rulake::CollectionStats) -> Self {
+        Self {
+            name: stats.name,
+            records: to_number(stats.records),
+            vectors: to_number(stats.vectors),
+            dimensions: stats.dimensions.and_then(|n| u32::try_from(n).ok()),
+            metric: stats.metric.name().to_owned(),
+            index: stats.index.map(|kind| kind.name().to_owned()),
+            snapshot: snapshot(stats.sequence),
+            generation: stats.generation as f64,
+            wal_bytes: stats.wal_bytes as f64,
+            checkpoint_bytes: stats.checkpoint_bytes as f64,
+            index_bytes: to_number(stats.index_bytes),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! A lake as a JavaScript class.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+use rulake::{CollectionOptions, IndexChoice, Lake, LakeOptions};
+
+use crate::collection::NativeCollection;
+use crate::error::{Category, Failure, Result, from_io};
+use crate::job::run_guarded;
+use crate::pool::{self, Lane};
+
+/// A handle on a lake. Jobs hold the lake themselves.
+#[napi]
+pub struct NativeLake {
+    lake: Option<Arc<Lake>>,
+}
+
+/// How a collection is created or must be like; checked in TypeScript for type.
+#[napi(object, object_to_js = false)]
+pub struct CollectionParameters {
+    /// Numbers in a vector.
+    #[napi(ts_type = "number | undefined")]
+    pub dimensions: Option<u32>,
+    /// `cosine`, `ip` or `l2`.
+    #[napi(ts_type = "string | undefined")]
+    pub metric: Option<String>,
+    /// `auto` or the name of an index class.
+    #[napi(ts_type = "string | undefined")]
+    pub index: Option<String>,
+}
+
+/// Opens the lake in a directory, or a new one in memory if there is none.
+///
+/// # Errors
+/// By rejection: those of [`Lake::open`].
+#[napi(ts_return_type = "Promise<NativeLake>", catch_unwind)]
+pub fn open_lake(env: &Env, path: Option<String>, read_only: bool) -> napi::Result<Object<'_>> {
+    run_guarded(
+        env,
+        Lane::Work,
+        move || match path {
+            Some(path) => Ok(Lake::open(&PathBuf::from(path), LakeOptions { read_only })?),
+            None => Ok(Lake::in_memory()),
+        },
+        |_, lake| {
+            Ok(NativeLake {
+                lake: Some(Arc::new(lake)),
+            })
+        },
+    )
+}
+
+#[napi]
+impl NativeLake {
+    fn shared(&self) -> Result<Arc<Lake>> {
+        self.lake.clone().ok_or_else(|| Failure::closed("lake"))
+    }
+
+    /// The directory, with links resolved.
+    #[napi(getter, catch_unwind)]
+    pub fn path(&self) -> Option<String> {
+        self.lake
+            .as_ref()
+            .and_then(|lake| lake.path())
+            .map(|path| path.display().to_string())
+    }
+
+    /// Opens or creates a collection.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Lake::collection`].
+    #[napi(ts_return_type = "Promise<NativeCollection>", catch_unwind)]
+    pub fn collection<'env>(
+        &self,
+        env: &'env Env,
+        name: String,
+        parameters: CollectionParameters,
+    ) -> napi::Result<Object<'env>> {
+        let lake = self.shared();
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok(lake?.collection(&name, parameters.into_options()?)?),
+            |_, collection| Ok(NativeCollection::new(collection)),
+        )
+    }
+
+    /// Names of the collections, sorted.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Lake::list`].
+    #[napi(ts_return_type = "Promise<string[]>", catch_unwind)]
+    pub fn list<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let lake = self.shared();
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok(lake?.list()?),
+            |_, names| Ok(names),
+        )
+    }
+
+    /// Removes a collection; `false` if there is none.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Lake::drop_collection`].
+    #[napi(ts_return_type = "Promise<boolean>", catch_unwind)]
+    pub fn drop_collection<'env>(
+        &self,
+        env: &'env Env,
+        name: String,
+    ) -> napi::Result<Object<'env>> {
+        let lake = self.shared();
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok(lake?.drop_collection(&name)?),
+            |_, dropped| Ok(dropped),
+        )
+    }
+
+    /// Closes this handle, and the lake if it is the last.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Lake::close`].
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let lake = self.shared();
+        run_guarded(env, Lane::Work, move || Ok(lake?.close()?), |_, ()| Ok(()))
+    }
+}
+
+impl Drop for NativeLake {
+    fn drop(&mut self) {
+        if let Some(lake) = self.lake.take() {
+            // A handle that was never closed closes with the last reference; that may write a checkpoint.
+            pool::drop_later(lake);
+        }
+    }
+}
+
+impl CollectionParameters {
+    fn into_options(self) -> Result<CollectionOptions> {
+        let unknown = |option: &'static str, value: &str| {
+            Failure::new("INVALID_OPTION", format!("unknown {option} '{value}'"))
+                .with("option", option)
+        };
+        let metric = match &self.metric {
+            Some(name) => {
+                Some(rabitq::Metric::from_name(name).ok_or_else(|| unknown("metric", name))?)
+            }
+            None => None,
+        };
+        let index = match &self.index {
+            Some(name) => Some(IndexChoice::from_name(name).ok_or_else(|| unknown("index", name))?),
+            None => None,
+        };
+        Ok(CollectionOptions {
+            dimensions: self.dimensions.map(|n| n as usize),
+            metric,
+            index,
+        })
+    }
+}
+
+impl From<rulake::Error> for Failure {
+    fn from(error: rulake::Error) -> Self {
+        use rulake::Error as E;
+        let category = match error.category() {
+            rulake::Category::Transient => Category::Transient,
+            rulake::Category::Permanent => Category::Permanent,
+            rulake::Category::Infrastructure => Category::Infrastructure,
+        };
+        let failure = Self::new(error.code(), error.to_string()).category(category);
+        let failure = match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        };
+        match error {
+            E::Index(error) => error.into(),
+            E::Internal(reason) => Self::internal(format!("internal error: {reason}")),
+            E::Locked { path, holder } => {
+                failure.with("path", path.as_path()).with("holder", holder)
+            }
+            E::NotALake { path, reason }
+            | E::UnsupportedFormat { path, reason }
+            | E::Corrupt { path, reason } => {
+                failure.with("path", path.as_path()).with("reason", reason)
+            }
+            E::Io { path, source } => from_io(failure, &path, &source),
+            E::Poisoned { collection, reason } => failure
+                .with("collection", collection)
+                .with("reason", reason),
+            E::InvalidName { name, reason } => failure.with("name", name).with("reason", reason),
+            E::NoCollection { name, known } => failure.with("name", name).with("known", known),
+            E::Mismatch {
+                collection,
+                option,
+                stored,
+                asked,
+            } => failure
+                .with("collection", collection)
+                .with("option", option)
+                .with("stored", stored)
+                .with("asked", asked),
+            E::InvalidId { row, reason } | E::InvalidRecord { row, reason } => {
+                failure.with("row", row).with("reason", reason)
+            }
+            E::InvalidFilter { at, reason } => failure.with("at", at).with("reason", reason),
+            E::InvalidOption { option, .. } => failure.with("option", option),
+            #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+            E::BatchTooLarge { bytes, max } => {
+                failure.with("bytes", bytes as f64).with("max", max as f64)
+            }
+            E::ReadOnly | E::Closed { .. } => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Fact;
+
+    #[test]
+    fn a_locked_lake_is_transient_and_names_the_holder() {
+        let error = rulake::Error::Locked {
+            path: "lake".into(),
+            holder: "process 7 on host".into(),
+        };
+        let failure = Failure::from(error);
+        assert_eq!(
+            (failure.code.as_str(), failure.category),
+            ("LAKE_LOCKED", Category::Transient)
+        );
+        assert!(
+            failure
+                .context
+                .contains(&("holder", Fact::Text("process 7 on host".into())))
+        );
+        assert!(failure.hint.is_some());
+    }
+
+    #[test]
+    fn an_index_error_keeps_its_facts() {
+        let error = rulake::Error::from(rabitq::Error::DimensionMismatch {
+            expected: 3,
+            got: 4,
+        });
+        assert_eq!(
+            Failure::from(error).context,
+            [("expected", Fact::Number(3.0)), ("got", Fact::Number(4.0))]
+        );
+    }
+}
