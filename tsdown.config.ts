@@ -1,16 +1,13 @@
-import { existsSync } from "node:fs";
 import { defineConfig } from "tsdown";
 
-const entries = {
-  index: "src/index.ts",
-  langchain: "src/langchain.ts",
-  llamaindex: "src/llamaindex.ts",
-  embeddings: "src/embeddings/index.ts",
-  "embedding-worker": "src/embeddings/worker.ts",
-};
-
 export default defineConfig({
-  entry: Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file))),
+  entry: {
+    index: "src/index.ts",
+    langchain: "src/langchain.ts",
+    llamaindex: "src/llamaindex.ts",
+    embeddings: "src/embeddings/index.ts",
+    "embedding-worker": "src/embeddings/worker.ts",
+  },
   format: ["esm", "cjs"],
   dts: true,
   platform: "node",

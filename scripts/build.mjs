@@ -75,7 +75,6 @@ async function buildNative() {
 }
 
 async function buildScripts() {
-  if (!existsSync(inRoot("src/index.ts"))) return [];
   const draft = emptyDir("dist");
   const old = emptyDir("dist-old");
   try {
