@@ -4,8 +4,8 @@ import { maximalMarginalRelevance } from "../lake/mmr.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "../lake/records.js";
 import { type BatchOptions, upsertInBatches } from "./batches.js";
 import { copyCollection } from "./copy.js";
-import { chooseIds, documentToRecord, type TextDocument } from "./documents.js";
-import { checkDimensions, type OpenedCollection, type StoreOptions } from "./location.js";
+import { chooseId, documentToRecord, type TextDocument } from "./documents.js";
+import { checkDimensions, lengthMismatch, type OpenedCollection, type StoreOptions } from "./location.js";
 import { searchAccepted } from "./predicate.js";
 
 /** A vector as callers have it. */
@@ -53,6 +53,7 @@ export class DocumentStore<Meta extends object> {
    *
    * @param vectorsOf - the vectors of the documents from `start` to `end`
    * @param where - the call as the user wrote it, for messages
+   * @throws ConfigError `LENGTH_MISMATCH` when ids are given, but not one for each document
    */
   async add(
     documents: readonly TextDocument<Meta>[],
@@ -60,13 +61,18 @@ export class DocumentStore<Meta extends object> {
     options: RecordAdd,
     where: string,
   ): Promise<string[]> {
-    const ids = chooseIds(documents, options.ids, where);
+    if (options.ids !== undefined && options.ids.length !== documents.length) {
+      throw lengthMismatch(where, "ids", options.ids.length, documents.length);
+    }
+    const ids: string[] = [];
     const make = async (start: number, end: number) => {
       const vectors = await vectorsOf(start, end);
       checkDimensions(this.collection, vectors[0]?.length);
       return vectors.map((vector, i) => {
-        const at = start + i;
-        return documentToRecord(documents[at] as TextDocument<Meta>, ids[at] as string, vector);
+        const document = documents[start + i] as TextDocument<Meta>;
+        const id = chooseId(document, options.ids?.[start + i]);
+        ids.push(id);
+        return documentToRecord(document, id, vector);
       });
     };
     await upsertInBatches(this.collection, documents.length, make, {

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import type { RecordInput, StoredRecord } from "../lake/records.js";
-import { lengthMismatch } from "./location.js";
 
 /** A text with metadata, as LangChain's `Document` has it. */
 export interface TextDocument<Meta extends object> {
@@ -9,20 +8,9 @@ export interface TextDocument<Meta extends object> {
   metadata: Meta;
 }
 
-/**
- * The id of every document: the one given for its position, else its own, else a new UUID.
- *
- * @throws ConfigError `LENGTH_MISMATCH` when ids are given, but not one for each document
- */
-export function chooseIds(
-  documents: readonly { id?: string | undefined }[],
-  given: readonly (string | undefined)[] | undefined,
-  where: string,
-): string[] {
-  if (given !== undefined && given.length !== documents.length) {
-    throw lengthMismatch(where, "ids", given.length, documents.length);
-  }
-  return documents.map((document, i) => given?.[i] ?? document.id ?? randomUUID());
+/** The id of a document: the one given for it, else its own, else a new UUID. */
+export function chooseId(document: { id?: string | undefined }, given: string | undefined): string {
+  return given ?? document.id ?? randomUUID();
 }
 
 /** The record that stores a document. */

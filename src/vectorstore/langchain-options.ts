@@ -22,9 +22,10 @@ export interface RuLakeVectorStoreOptions extends StoreOptions {
 }
 
 /** Options of the factories: where the store is, and how it is opened. */
-export interface RuLakeVectorStoreLocation extends RuLakeVectorStoreOptions {
+export interface RuLakeVectorStoreLocation<Meta extends object = Record<string, unknown>>
+  extends RuLakeVectorStoreOptions {
   /** `"<lake>/<collection>"`, `{ memory: true }`, or an open collection. */
-  path: StoreLocation;
+  path: StoreLocation<Meta>;
 }
 
 /** Options of adds. */
@@ -83,10 +84,10 @@ const RETRIEVER_FIELDS = [
 ] as const;
 
 /** Options of the factories that also add, apart. */
-export function splitFactoryOptions(
-  given: RuLakeVectorStoreLocation & AddDocumentsOptions,
+export function splitFactoryOptions<Meta extends object>(
+  given: RuLakeVectorStoreLocation<Meta> & AddDocumentsOptions,
   where: string,
-): { path: StoreLocation; open: RuLakeVectorStoreOptions; add: AddDocumentsOptions } {
+): { path: StoreLocation<Meta>; open: RuLakeVectorStoreOptions; add: AddDocumentsOptions } {
   checkOptions(given, ["path", ...OPEN_OPTIONS, ...ADD_OPTIONS], where);
   checkPath(given, where);
   const { path, ids, signal, onProgress, ...open } = given;
@@ -94,17 +95,17 @@ export function splitFactoryOptions(
 }
 
 /** Options of the factories that do not add. */
-export function splitLocation(
-  given: RuLakeVectorStoreLocation,
+export function splitLocation<Meta extends object>(
+  given: RuLakeVectorStoreLocation<Meta>,
   where: string,
-): { path: StoreLocation; open: RuLakeVectorStoreOptions } {
+): { path: StoreLocation<Meta>; open: RuLakeVectorStoreOptions } {
   checkOptions(given, ["path", ...OPEN_OPTIONS], where);
   checkPath(given, where);
   const { path, ...open } = given;
   return { path, open };
 }
 
-function checkPath(given: { path: StoreLocation } | undefined, where: string): void {
+function checkPath(given: { path: unknown } | undefined, where: string): void {
   if (given?.path !== undefined) return;
   throw new ConfigError(`${where}: 'path' is missing`, {
     code: "INVALID_OPTION",

@@ -97,7 +97,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
    * writes), `COLLECTION_MISMATCH`, `DIMENSION_MISMATCH` (filled with another model), `CORRUPT_FILE`, `IO`
    */
   static async open<Meta extends object = Record<string, unknown>>(
-    path: StoreLocation,
+    path: StoreLocation<Meta>,
     embeddings: EmbeddingsInterface,
     options: RuLakeVectorStoreOptions = {},
   ): Promise<RuLakeVectorStore<Meta>> {
@@ -110,11 +110,23 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
    * @param metadatas - one for each text, one object for all, or `[]` for none
    * @throws ConfigError `LENGTH_MISMATCH`; and as {@link RuLakeVectorStore.open} and {@link RuLakeVectorStore.addDocuments}
    */
-  static override async fromTexts<Meta extends object = Record<string, unknown>>(
+  static override fromTexts(
+    texts: string[],
+    metadatas: [],
+    embeddings: EmbeddingsInterface,
+    options: RuLakeVectorStoreLocation & AddDocumentsOptions,
+  ): Promise<RuLakeVectorStore>;
+  static override fromTexts<Meta extends object = Record<string, unknown>>(
     texts: string[],
     metadatas: Meta[] | Meta,
     embeddings: EmbeddingsInterface,
-    options: RuLakeVectorStoreLocation & AddDocumentsOptions,
+    options: RuLakeVectorStoreLocation<Meta> & AddDocumentsOptions,
+  ): Promise<RuLakeVectorStore<Meta>>;
+  static override async fromTexts<Meta extends object>(
+    texts: string[],
+    metadatas: Meta[] | Meta,
+    embeddings: EmbeddingsInterface,
+    options: RuLakeVectorStoreLocation<Meta> & AddDocumentsOptions,
   ): Promise<RuLakeVectorStore<Meta>> {
     const where = "RuLakeVectorStore.fromTexts";
     const list = Array.isArray(metadatas) ? metadatas : texts.map(() => ({ ...metadatas }));
@@ -129,7 +141,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   static override async fromDocuments<Meta extends object = Record<string, unknown>>(
     documents: DocumentInterface<Meta>[],
     embeddings: EmbeddingsInterface,
-    options: RuLakeVectorStoreLocation & AddDocumentsOptions,
+    options: RuLakeVectorStoreLocation<Meta> & AddDocumentsOptions,
   ): Promise<RuLakeVectorStore<Meta>> {
     return RuLakeVectorStore.#fill<Meta>(documents, embeddings, options, "RuLakeVectorStore.fromDocuments");
   }
@@ -141,7 +153,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
    */
   static async fromExistingIndex<Meta extends object = Record<string, unknown>>(
     embeddings: EmbeddingsInterface,
-    options: RuLakeVectorStoreLocation,
+    options: RuLakeVectorStoreLocation<Meta>,
   ): Promise<RuLakeVectorStore<Meta>> {
     const where = "RuLakeVectorStore.fromExistingIndex";
     const { path, open } = splitLocation(options, where);
@@ -164,7 +176,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   }
 
   static async #open<Meta extends object>(
-    path: StoreLocation,
+    path: StoreLocation<Meta>,
     embeddings: EmbeddingsInterface,
     options: RuLakeVectorStoreOptions,
     ifMissing: IfMissing,
@@ -185,7 +197,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   static async #fill<Meta extends object>(
     documents: DocumentInterface<Meta>[],
     embeddings: EmbeddingsInterface,
-    options: RuLakeVectorStoreLocation & AddDocumentsOptions,
+    options: RuLakeVectorStoreLocation<Meta> & AddDocumentsOptions,
     where: string,
   ): Promise<RuLakeVectorStore<Meta>> {
     const { path, open, add } = splitFactoryOptions(options, where);
@@ -346,8 +358,12 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
     options: MaxMarginalRelevanceSearchOptions<DocumentFilter<Meta>>,
     _callbacks?: Callbacks,
   ): Promise<Document<Meta>[]> {
+    checkOptions(
+      options,
+      ["k", "fetchK", "lambda", "filter"],
+      "RuLakeVectorStore.maxMarginalRelevanceSearch",
+    );
     const { fetchK, lambda, ...rest } = options;
-    checkOptions(rest, ["k", "filter"], "RuLakeVectorStore.maxMarginalRelevanceSearch");
     return (await this.search(query, { ...rest, mmr: { fetchK, lambda } })).map(([document]) => document);
   }
 

@@ -50,8 +50,8 @@ export interface RuLakeQueryParams {
 
 const OPEN_OPTIONS = [...STORE_OPTIONS, "embedModel"] as const;
 const QUERY_PARAMS = ["filter", "minScore", "recallTarget", "fetchK", "signal"] as const;
-/** Nodes turned into records in one turn of the event loop; up to that many are added as one atomic batch. */
-const TURN = 1000;
+/** Nodes turned into records in one turn of the event loop; their JSON and hashes take a while. */
+const TURN = 100;
 
 /** Whoever has it may construct; only this module does. */
 const FROM_OPEN = Symbol("RuLakeVectorStore.open");
@@ -145,8 +145,8 @@ export class RuLakeVectorStore
   }
 
   /**
-   * Stores nodes with their vectors, replacing those with the same id. Up to 1,000 nodes are one atomic batch; of more,
-   * the batches committed before a failure remain.
+   * Stores nodes with their vectors, replacing those with the same id, in atomic batches of up to 10,000; those
+   * committed before a failure remain.
    *
    * @returns the ids, in the order of the nodes
    * @throws ConfigError `EMBEDDING_MISSING`; LakeError `DIMENSION_MISMATCH`, `NOT_FINITE`, `READ_ONLY`, `CLOSED`, `IO`
@@ -157,8 +157,7 @@ export class RuLakeVectorStore
     }
     checkDimensions(this.client(), nodes[0]?.embedding?.length);
     const { durability } = this.#options;
-    const records = nodes.length <= TURN ? nodes.map(toRecord) : recordsOf(nodes.slice());
-    const { ids } = await this.client().upsert(records, { durability });
+    const { ids } = await this.client().upsert(recordsOf(nodes.slice()), { durability });
     return ids;
   }
 

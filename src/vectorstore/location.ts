@@ -13,10 +13,10 @@ import { invalidOption, suggestion } from "../options.js";
  * - `{ memory: true }`: the memory of this process; gone when the store closes
  * - a {@link Collection}: one that is open already. It stays the caller's to close.
  */
-export type StoreLocation = string | { readonly memory: true } | CollectionHandle;
-
-/** What a store needs of a {@link Collection}, whatever its metadata and whichever copy of the package made it. */
-export type CollectionHandle = Pick<Collection<never>, keyof Collection<never>>;
+export type StoreLocation<Meta extends object = Record<string, unknown>> =
+  | string
+  | { readonly memory: true }
+  | Collection<Meta>;
 
 /** How the collection behind a store is opened or created. */
 export interface StoreOptions {
@@ -69,16 +69,15 @@ export type IfMissing = "create" | "throw";
  * and whatever else `RuLake.open` and `lake.collection` throw
  */
 export async function openCollection<Meta extends object>(
-  location: StoreLocation,
+  location: StoreLocation<Meta>,
   options: StoreOptions,
   ifMissing: IfMissing,
   where: string,
 ): Promise<OpenedCollection<Meta>> {
-  if (isCollection(location)) {
-    const collection = location as unknown as Collection<Meta>;
-    return { collection, lakePath: undefined, close: async () => {} };
+  if (isCollection<Meta>(location)) {
+    return { collection: location, lakePath: undefined, close: async () => {} };
   }
-  if (typeof location === "object" && location !== null && location.memory === true) {
+  if (typeof location === "object" && location?.memory === true) {
     return openIn(await RuLake.open({ memory: true }), MEMORY_COLLECTION, options);
   }
   if (typeof location !== "string" || location === "") {
@@ -98,9 +97,9 @@ export async function openCollection<Meta extends object>(
 }
 
 /** Whether a value is an open {@link Collection}, made by any copy of this package. */
-function isCollection(value: unknown): value is CollectionHandle {
+function isCollection<Meta extends object>(value: unknown): value is Collection<Meta> {
   if (typeof value !== "object" || value === null) return false;
-  const { upsert, search, scan } = value as Partial<CollectionHandle>;
+  const { upsert, search, scan } = value as Partial<Collection>;
   return typeof upsert === "function" && typeof search === "function" && typeof scan === "function";
 }
 
