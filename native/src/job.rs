@@ -19,14 +19,15 @@
 //! * Copy typed arrays on the JavaScript thread (`&[f32]` in, `to_vec()`): JavaScript may write to them meanwhile.
 //!   More than a megabyte or two comes through [`crate::input::InputBuffer`], in pieces.
 //! * Return large results through a class that is read in pieces. Never build an object for each row.
-//! * A panic becomes the error `INTERNAL`. A `worker_thread` or process that ends with jobs in flight only loses answers.
+//! * A panic becomes the error `INTERNAL`. A `worker_thread` or process that ends with jobs in flight only loses answers;
+//!   jobs that look at the flag of their [`JobControl`] then stop.
 //! * Synchronous exports are `#[napi(catch_unwind)]` and put their body into [`guarded`].
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
@@ -173,10 +174,13 @@ impl JobControl {
 }
 
 impl JobControl {
-    /// A handle a job can own, inert if JavaScript gave none.
+    /// A handle a job can own; a fresh one if JavaScript gave none. To be called on the JavaScript thread: its end
+    /// cancels the job, for nobody would see the result.
     #[must_use]
     pub fn handle(given: Option<&Self>) -> Self {
-        given.cloned().unwrap_or_default()
+        let control = given.cloned().unwrap_or_default();
+        let _ = JOBS_OF_THREAD.try_with(|jobs| jobs.borrow_mut().add(&control.shared));
+        control
     }
 
     /// The flag `cancel` sets.
@@ -206,13 +210,53 @@ impl JobControl {
         }
     }
 
-    /// Runs `work` with this handle in the form the `rabitq` crate takes.
-    pub fn scope<T>(&self, work: impl FnOnce(rabitq::Control<'_>) -> T) -> T {
+    /// Runs `work` with this handle in the form the `rabitq` crate takes, unless it was cancelled while it waited for a
+    /// thread.
+    ///
+    /// # Errors
+    /// `CANCELLED`, and those of `work`.
+    pub fn scope<T>(
+        &self,
+        work: impl FnOnce(rabitq::Control<'_>) -> rabitq::Result<T>,
+    ) -> rabitq::Result<T> {
         let report = |progress| self.report(progress);
-        work(rabitq::Control {
+        let control = rabitq::Control {
             cancel: Some(self.cancel_flag()),
             progress: Some(&report),
-        })
+        };
+        control.check()?;
+        work(control)
+    }
+}
+
+thread_local! {
+    /// Each JavaScript environment has a thread of its own, which ends when a `worker_thread` is terminated.
+    static JOBS_OF_THREAD: RefCell<ThreadJobs> = RefCell::default();
+}
+
+/// The jobs a JavaScript thread has started and that may be running still.
+#[derive(Default)]
+struct ThreadJobs {
+    jobs: Vec<Weak<Shared>>,
+    /// Length at which finished jobs are swept out; twice the number then left, so that sweeping costs little.
+    sweep_at: usize,
+}
+
+impl ThreadJobs {
+    fn add(&mut self, job: &Arc<Shared>) {
+        if self.jobs.len() >= self.sweep_at {
+            self.jobs.retain(|job| job.strong_count() > 0);
+            self.sweep_at = (2 * self.jobs.len()).max(64);
+        }
+        self.jobs.push(Arc::downgrade(job));
+    }
+}
+
+impl Drop for ThreadJobs {
+    fn drop(&mut self) {
+        for job in self.jobs.iter().filter_map(Weak::upgrade) {
+            job.cancel.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -269,5 +313,29 @@ mod tests {
             total: 1,
         });
         assert!(unwatched.progress().is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_thread_cancels_its_jobs() {
+        let start = || {
+            (0..200)
+                .map(|_| JobControl::handle(None))
+                .collect::<Vec<_>>()
+        };
+        let jobs = std::thread::spawn(start).join().unwrap();
+        assert!(
+            jobs.iter()
+                .all(|job| job.cancel_flag().load(Ordering::Relaxed))
+        );
+        assert!(matches!(
+            jobs[0].scope(|_| Ok(())),
+            Err(rabitq::Error::Cancelled)
+        ));
+        let given = JobControl::new(false);
+        assert!(Arc::ptr_eq(
+            &JobControl::handle(Some(&given)).shared,
+            &given.shared
+        ));
+        assert!(given.scope(|_| Ok(())).is_ok());
     }
 }
