@@ -11,6 +11,24 @@ export declare class BatchHits {
   read(start: number, ids: Float64Array, distances: Float32Array): number
 }
 
+/** Records found, read in pieces. */
+export declare class FoundRecords {
+  /** Records not yet read. */
+  get length(): number
+  /** Answers of each search. */
+  get counts(): Array<number>
+  /** The next records: at least one, and no more once they have `bytes`. */
+  read(bytes: number): RecordColumns
+}
+
+/** Ids for one call. */
+export declare class IdBatch {
+  /** An empty list. */
+  constructor()
+  /** Adds ids. */
+  push(ids: Array<string>): void
+}
+
 /**
  * Numbers copied out of JavaScript memory. JavaScript appends pieces small enough not to stall the event loop, then
  * hands the buffer to one call, which empties it.
@@ -42,6 +60,83 @@ export declare class JobControl {
   cancel(): void
   /** The newest state of each step that has moved since the last call, oldest step first. */
   progress(): Array<JobProgress>
+}
+
+/** A handle on a collection. */
+export declare class NativeCollection {
+  /** Its name. */
+  get name(): string
+  /** `cosine`, `ip` or `l2`. */
+  get metric(): string
+  /** Numbers in a vector, once known. */
+  get dimensions(): number | null
+  /** Records right now. */
+  get size(): number
+  /**
+   * Commits a batch, which is empty afterwards.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::upsert_and_wait`].
+   */
+  upsert(batch: UpsertBatch, buffered: boolean): Promise<WriteResult>
+  /**
+   * Deletes by ids, or by filter, or everything if neither is given.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::delete_and_wait`].
+   */
+  delete(ids: IdBatch | undefined | null, filter: string | undefined | null, buffered: boolean): Promise<WriteResult>
+  /**
+   * Records by id.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::get`].
+   */
+  get(ids: IdBatch, include: IncludeParameters): Promise<FoundRecords>
+  /**
+   * Number of records, or of those that match.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::count`].
+   */
+  count(filter?: string | undefined | null, control?: JobControl | undefined | null): Promise<number>
+  /**
+   * Searches for each vector of a row-major matrix.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::search`].
+   */
+  search(vectors: Float32Array, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<FoundRecords>
+  /**
+   * Starts a walk over the records of the present state.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::scan`].
+   */
+  scan(filter: string | undefined | null, include: IncludeParameters): Promise<NativeScan>
+  /**
+   * Reads everything and compares it with what it should be.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::verify`].
+   */
+  verify(control?: JobControl | undefined | null): Promise<VerifyResult>
+  /**
+   * Makes a checkpoint.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::compact`].
+   */
+  compact(): Promise<void>
+  /**
+   * Sizes and counts.
+   *
+   * # Errors
+   * By rejection: `CLOSED`.
+   */
+  stats(): Promise<CollectionCounts>
+  /** Ends the use of this handle. */
+  close(): void
 }
 
 /** A handle on an index. Jobs hold the index themselves, so closing the handle disturbs none. */
@@ -141,6 +236,53 @@ export declare class NativeIndex {
   close(): void
 }
 
+/** A handle on a lake. Jobs hold the lake themselves. */
+export declare class NativeLake {
+  /** The directory, with links resolved. */
+  get path(): string | null
+  /**
+   * Opens or creates a collection.
+   *
+   * # Errors
+   * By rejection: those of [`Lake::collection`].
+   */
+  collection(name: string, parameters: CollectionParameters): Promise<NativeCollection>
+  /**
+   * Names of the collections, sorted.
+   *
+   * # Errors
+   * By rejection: those of [`Lake::list`].
+   */
+  list(): Promise<string[]>
+  /**
+   * Removes a collection; `false` if there is none.
+   *
+   * # Errors
+   * By rejection: those of [`Lake::drop_collection`].
+   */
+  dropCollection(name: string): Promise<boolean>
+  /**
+   * Closes this handle, and the lake if it is the last.
+   *
+   * # Errors
+   * By rejection: those of [`Lake::close`].
+   */
+  close(): Promise<void>
+}
+
+/** A walk over the records of one state. */
+export declare class NativeScan {
+  /**
+   * The next records: at most `rows`, and no more once they have `bytes`. None are left if it is empty.
+   *
+   * # Errors
+   * By rejection: those of [`Scan::next_chunk`]; `CLOSED`.
+   */
+  next(rows: number, bytes: number, control?: JobControl | undefined | null): Promise<FoundRecords>
+  /** Lets go of the state. */
+  close(): void
+}
+
 /** A consistent view of the rows of an index, read in pieces. */
 export declare class RowCursor {
   /**
@@ -150,6 +292,19 @@ export declare class RowCursor {
    * `CORRUPT_FILE`, `IO`.
    */
   next(ids: Float64Array, vectors: Float32Array): number
+}
+
+/** Records for one upsert. */
+export declare class UpsertBatch {
+  /** An empty batch. */
+  constructor()
+  /**
+   * Adds records. `lengths` says how many numbers of `vectors` belong to each; 0 is a record without a vector.
+   *
+   * # Errors
+   * `INVALID_ID`, `INVALID_RECORD`, `DIMENSION_MISMATCH`, `NOT_FINITE`, `INVALID_DIMENSIONS`.
+   */
+  push(ids: Array<string>, texts: (string | undefined)[], metadata: (string | undefined)[], vectors: Float32Array, lengths: Uint32Array): void
 }
 
 /**
@@ -176,6 +331,56 @@ export declare function buildIndex(input: InputBuffer, hasIds: boolean, paramete
  */
 export declare function checkParameters(parameters: IndexParameters): void
 
+/** Sizes and counts. */
+export interface CollectionCounts {
+  /** Its name. */
+  name: string
+  /** Records. */
+  records: number
+  /** Records with a vector. */
+  vectors: number
+  /** Numbers in a vector, once known. */
+  dimensions?: number
+  /** `cosine`, `ip` or `l2`. */
+  metric: string
+  /** Class of the index in use, if there is one. */
+  index?: string
+  /** The newest state. */
+  snapshot: string
+  /** Number of the newest checkpoint. */
+  generation: number
+  /** Bytes of log to replay. */
+  walBytes: number
+  /** Bytes of the checkpoint. */
+  checkpointBytes: number
+  /** Bytes of the index. */
+  indexBytes: number
+}
+
+/** How a collection is created or must be like; checked in TypeScript for type. */
+export interface CollectionParameters {
+  /** Numbers in a vector. */
+  dimensions?: number | undefined
+  /** `cosine`, `ip` or `l2`. */
+  metric?: string | undefined
+  /** `auto` or the name of an index class. */
+  index?: string | undefined
+}
+
+/** How a search is done; checked in TypeScript for type. */
+export interface CollectionSearchParameters {
+  /** Records wanted. */
+  k: number
+  /** Filter as JSON. */
+  filter?: string | undefined
+  /** Recall to reach on average. */
+  recallTarget?: number | undefined
+  /** Leave out lower scores. */
+  minScore?: number | undefined
+  /** Parts to return. */
+  include: IncludeParameters
+}
+
 /** Looks at the CPU. */
 export declare function cpuReport(): CpuReport
 
@@ -191,6 +396,16 @@ export interface CpuReport {
   threads: number
   /** Why `RULAKE_SIMD` had no effect, if it had none. */
   problem?: string
+}
+
+/** Parts of a record to return. */
+export interface IncludeParameters {
+  /** The vector. */
+  vector: boolean
+  /** The text. */
+  text: boolean
+  /** The metadata. */
+  metadata: boolean
 }
 
 /** A recommended index and what to expect of it. */
@@ -275,6 +490,30 @@ export interface JobProgress {
  */
 export declare function openIndex(path: string, verify?: string | undefined | null, control?: JobControl | undefined | null): Promise<NativeIndex>
 
+/**
+ * Opens the lake in a directory, or a new one in memory if there is none.
+ *
+ * # Errors
+ * By rejection: those of [`Lake::open`].
+ */
+export declare function openLake(path: string | undefined | null, readOnly: boolean): Promise<NativeLake>
+
+/** A piece of [`FoundRecords`], column by column. */
+export interface RecordColumns {
+  /** Ids. */
+  ids: Array<string>
+  /** Texts; `null` where there is none. */
+  texts: (string | null)[]
+  /** Metadata as JSON; `null` where there is none. */
+  metadata: (string | null)[]
+  /** Vectors, one after the other. */
+  vectors: Float32Array
+  /** Numbers of each vector; 0 where there is none. */
+  lengths: Array<number>
+  /** `score, distance` pairs; zeros if nothing was searched for. */
+  scores: Float64Array
+}
+
 /** How one search is done; checked in TypeScript. */
 export interface SearchParameters {
   /** Hits wanted. */
@@ -283,4 +522,26 @@ export interface SearchParameters {
   recallTarget?: number | undefined
   /** Cap of exact comparisons, in multiples of `k`. */
   rerankFactor?: number | undefined
+}
+
+/** What a verification found. */
+export interface VerifyResult {
+  /** Files read. */
+  files: number
+  /** Bytes read. */
+  bytes: number
+  /** Records checked. */
+  records: number
+  /** File of each problem. */
+  paths: Array<string>
+  /** Reason of each problem. */
+  reasons: Array<string>
+}
+
+/** What a write did. */
+export interface WriteResult {
+  /** Number of the state, twenty digits, so that later ones sort after it. */
+  snapshot: string
+  /** Records replaced or deleted. */
+  affected: number
 }

@@ -81,7 +81,7 @@ export function checkWatchOptions(options: JobOptions | undefined, where: string
 }
 
 /** @throws {@link ConfigError} `INVALID_OPTION` */
-export function checkJobOptions<T extends JobOptions>(options: T, where: string): T {
+function checkJobOptions<T extends JobOptions>(options: T, where: string): T {
   checkSignal(options.signal, where);
   if (options.onProgress !== undefined && typeof options.onProgress !== "function") {
     throw invalidOption(where, "onProgress", "a function", options.onProgress);

@@ -8,7 +8,8 @@ interface NativeFailure extends Error {
   hint?: string;
 }
 
-type Family = new (message: string, init: RuLakeErrorInit) => RuLakeError;
+/** A class of errors, such as `IndexError`. */
+export type Family = new (message: string, init: RuLakeErrorInit) => RuLakeError;
 
 const optionCodes: ReadonlySet<string> = new Set(["INVALID_OPTION", "INVALID_DIMENSIONS"]);
 

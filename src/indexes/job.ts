@@ -1,6 +1,7 @@
 import type { JobControl } from "../../native/binding.js";
+import { IndexError } from "../errors.js";
 import { native } from "../native.js";
-import { fromNative } from "./failure.js";
+import { type Family, fromNative } from "./failure.js";
 import { type Progress, ProgressReporter, progressIntervalMs } from "./progress.js";
 
 /** How a caller watches and stops a call that may take long. */
@@ -27,12 +28,14 @@ export interface JobSteps {
  * before it saw the signal, it resolves.
  *
  * @param where - the call as the user wrote it; starts error messages
+ * @param family - class of the errors
  */
 export async function runJob<P, T>(
   where: string,
   options: JobOptions,
   prepare: (steps: JobSteps) => P | Promise<P>,
   start: (prepared: P, control: JobControl | undefined) => Promise<T>,
+  family: Family = IndexError,
 ): Promise<T> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
@@ -48,16 +51,21 @@ export async function runJob<P, T>(
     try {
       return await start(prepared, undefined);
     } catch (error) {
-      throw fromNative(error, where);
+      throw fromNative(error, where, family);
     }
   }
-  return watch(where, signal, reporter, (control) => start(prepared, control));
+  return watch({ where, family, signal, reporter }, (control) => start(prepared, control));
+}
+
+interface Watch {
+  where: string;
+  family: Family;
+  signal: AbortSignal | undefined;
+  reporter: ProgressReporter | undefined;
 }
 
 async function watch<T>(
-  where: string,
-  signal: AbortSignal | undefined,
-  reporter: ProgressReporter | undefined,
+  { where, family, signal, reporter }: Watch,
   start: (control: JobControl) => Promise<T>,
 ): Promise<T> {
   const control = new (native().JobControl)(reporter !== undefined);
@@ -82,7 +90,7 @@ async function watch<T>(
   } catch (error) {
     if (thrown.length > 0) throw thrown[0];
     if (signal?.aborted && isCancellation(error)) throw signal.reason;
-    throw fromNative(error, where);
+    throw fromNative(error, where, family);
   } finally {
     clearInterval(timer);
     signal?.removeEventListener("abort", cancel);

@@ -17,7 +17,7 @@ export interface Hit {
 }
 
 /** The similarity of a raw distance, see {@link Hit}. */
-export function toScore(distance: number, metric: Metric): number {
+function toScore(distance: number, metric: Metric): number {
   switch (metric) {
     case "cosine":
       return 1 - distance;

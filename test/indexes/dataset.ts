@@ -49,7 +49,7 @@ export function row(matrix: Float32Array, dimensions: number, i: number): Float3
 }
 
 /** The raw distance in double precision, by the book. */
-export function distance(a: Float32Array, b: Float32Array, metric: Metric): number {
+function distance(a: Float32Array, b: Float32Array, metric: Metric): number {
   let dot = 0;
   let aa = 0;
   let bb = 0;

@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Delays of the event loop while something runs, in milliseconds. */
-export interface LoopDelay {
+interface LoopDelay {
   /** The longest one. */
   longest: number;
   /** The longest one, without the time this thread was ready to run but had no CPU. Linux only, elsewhere the same. */
@@ -11,7 +11,7 @@ export interface LoopDelay {
 }
 
 /** Observes the event loop from the start of `work` until it settles. */
-export async function observe(work: () => Promise<unknown>): Promise<LoopDelay> {
+async function observe(work: () => Promise<unknown>): Promise<LoopDelay> {
   const histogram = monitorEventLoopDelay({ resolution: 1 });
   histogram.enable();
   await sleep(20);
