@@ -1,5 +1,5 @@
 import type { Document } from "@langchain/core/documents";
-import { ConfigError } from "../errors.js";
+import { ConfigError, LakeError } from "../errors.js";
 import type { Filter } from "../lake/filter.js";
 import type { Durability, MmrOptions } from "../lake/records.js";
 import { checkOptions, invalidOption } from "../options.js";
@@ -150,14 +150,13 @@ export function checkSearchOptions<Meta extends object>(
 ): void {
   checkOptions(options, SEARCH_OPTIONS, where);
   checkOptions(options.mmr, ["fetchK", "lambda"], `${where}, mmr`);
-  checkCount(options.k, "k", where);
-  checkCount(options.mmr?.fetchK, "fetchK", where);
+  checkK(options.k, where);
   checkScore(options.minScore, where);
 }
 
-function checkCount(given: unknown, option: string, where: string): void {
-  if (given === undefined || (Number.isSafeInteger(given) && (given as number) >= 1)) return;
-  throw invalidOption(where, option, "a whole number from 1", given);
+function checkK(k: unknown, where: string): void {
+  if (k === undefined || (Number.isSafeInteger(k) && (k as number) >= 1)) return;
+  throw new LakeError(`${where}: k must be a whole number from 1`, { code: "INVALID_K", context: { k } });
 }
 
 /**
@@ -195,7 +194,7 @@ export function readSelection<Meta extends object>(
 /**
  * Refuses fields a retriever does not have: a misspelt `filter` would return documents the caller meant to exclude.
  *
- * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`, `UNSUPPORTED_SEARCH_TYPE`
+ * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`, `UNSUPPORTED_SEARCH_TYPE`; LakeError `INVALID_K`
  */
 export function checkRetrieverFields(fields: object, where: string): void {
   checkOptions(fields, RETRIEVER_FIELDS, where);
@@ -205,7 +204,7 @@ export function checkRetrieverFields(fields: object, where: string): void {
     searchKwargs?: unknown;
     minScore?: number;
   };
-  checkCount(k, "k", where);
+  checkK(k, where);
   checkScore(minScore, where);
   checkOptions(searchKwargs, ["fetchK", "lambda"], `${where}, searchKwargs`);
   if (searchType === undefined || searchType === "similarity" || searchType === "mmr") return;

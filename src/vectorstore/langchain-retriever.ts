@@ -53,7 +53,7 @@ class RuLakeStoreRetriever<
 /**
  * The retriever that fields describe.
  *
- * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`, `UNSUPPORTED_SEARCH_TYPE`
+ * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`, `UNSUPPORTED_SEARCH_TYPE`; LakeError `INVALID_K`
  */
 export function makeRetriever<Meta extends object, Store extends RuLakeVectorStore<Meta>>(
   store: Store,

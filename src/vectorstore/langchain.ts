@@ -302,8 +302,8 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
    * The documents nearest to a text or a vector, best first, each with its similarity; ties in order of last add.
    * LangChain's search methods are this one with fewer options.
    *
-   * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`; LakeError `DIMENSION_MISMATCH`, `NOT_FINITE`, `CLOSED`, and
-   * those of filters; whatever the embeddings throw
+   * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`; LakeError `INVALID_K`, `INVALID_FILTER`, `DIMENSION_MISMATCH`,
+   * `NOT_FINITE`, `CLOSED`; whatever the embeddings throw
    */
   async search(
     query: string | Vector,
@@ -371,7 +371,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
    * A retriever over this store, for chains.
    *
    * @param kOrFields - the number of documents, or fields: LangChain's, and `minScore` and `recallTarget`
-   * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`, `UNSUPPORTED_SEARCH_TYPE`
+   * @throws ConfigError `UNKNOWN_OPTION`, `INVALID_OPTION`, `UNSUPPORTED_SEARCH_TYPE`; LakeError `INVALID_K`
    *
    * @example
    * ```ts

@@ -203,7 +203,7 @@ export class RuLakeVectorStore
    * 1 for relevance only and 0 for variety only, by default 0.5. See {@link RuLakeQueryParams} for `customParams`.
    *
    * @throws ConfigError `UNSUPPORTED_QUERY_MODE`, `QUERY_EMBEDDING_MISSING`, `UNKNOWN_OPTION`; LakeError `INVALID_FILTER`,
-   * `DIMENSION_MISMATCH`, `INVALID_OPTION`, `CLOSED`
+   * `DIMENSION_MISMATCH`, `INVALID_K`, `CLOSED`
    */
   async query(query: VectorStoreQuery<RuLakeQueryParams>): Promise<VectorStoreQueryResult> {
     const { queryEmbedding, similarityTopK: k, docIds, filters, mode, mmrThreshold } = query;

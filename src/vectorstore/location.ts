@@ -78,7 +78,8 @@ export async function openCollection<Meta extends object>(
     return { collection: location, lakePath: undefined, close: async () => {} };
   }
   if (typeof location === "object" && location?.memory === true) {
-    return openIn(await RuLake.open({ memory: true }), MEMORY_COLLECTION, options);
+    const lake = await RuLake.open({ memory: true }, { readOnly: options.readOnly });
+    return openIn(lake, MEMORY_COLLECTION, options);
   }
   if (typeof location !== "string" || location === "") {
     throw invalidOption(where, "path", "'<lake>/<collection>', { memory: true } or a Collection", location);
@@ -122,7 +123,7 @@ export function isAbsentOrEmpty(directory: string): boolean {
 
 async function openLake(lakePath: string, location: string, readOnly: boolean | undefined): Promise<RuLake> {
   try {
-    return await RuLake.open(lakePath, { readOnly: readOnly ?? false });
+    return await RuLake.open(lakePath, { readOnly });
   } catch (error) {
     if (!LakeError.isInstance(error) || error.code !== "NOT_A_LAKE") throw error;
     throw new LakeError(error.message, {
