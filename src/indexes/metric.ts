@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+
 /**
  * How vectors are compared. `cosine` ignores lengths, `ip` is the inner product, `l2` the Euclidean distance.
  */
@@ -28,12 +30,26 @@ function toScore(distance: number, metric: Metric): number {
   }
 }
 
-/** Hits from `id, distance` pairs. */
+/** Hits from the first `count` of some `id, distance` pairs. */
 export function toHits(pairs: Float64Array, count: number, metric: Metric): Hit[] {
   const hits = new Array<Hit>(count);
   for (let i = 0; i < count; i++) {
     const distance = pairs[2 * i + 1] as number;
     hits[i] = { id: pairs[2 * i] as number, score: toScore(distance, metric), distance };
+  }
+  return hits;
+}
+
+/** Hits made in one turn of the event loop: about half a millisecond. */
+const hitPiece = 8192;
+
+/** {@link toHits} for any number of hits, without holding up the event loop. */
+export async function toHitsInTurns(pairs: Float64Array, metric: Metric): Promise<Hit[]> {
+  const hits: Hit[] = [];
+  for (let start = 0; start < pairs.length; start += 2 * hitPiece) {
+    if (start > 0) await nextTurn();
+    const piece = pairs.subarray(start, start + 2 * hitPiece);
+    for (const hit of toHits(piece, piece.length / 2, metric)) hits.push(hit);
   }
   return hits;
 }

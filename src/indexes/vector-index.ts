@@ -2,7 +2,7 @@ import { inspect, types } from "node:util";
 import type { IndexInfo, NativeIndex } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { describe } from "../options.js";
-import { type BatchResult, readBatch } from "./batch.js";
+import { type BatchResult, checkPlaces, readBatch } from "./batch.js";
 import { type AddOptions, checkWatchOptions, type IndexKind, type SaveOptions } from "./build-options.js";
 import { callNative, fromNative } from "./failure.js";
 import { toFilePath } from "./file-path.js";
@@ -10,7 +10,7 @@ import { checkIdCount, type IdList, toId } from "./ids.js";
 import { formatIndex, type IndexStats } from "./index-stats.js";
 import { copyIdsNow, copyInput } from "./input.js";
 import { runJob } from "./job.js";
-import { type Hit, type Metric, toHits } from "./metric.js";
+import { type Hit, type Metric, toHits, toHitsInTurns } from "./metric.js";
 import { readRows } from "./rows.js";
 import { type SearchOptions, toSearchParameters } from "./search-options.js";
 import { countRows, type QueryVector, refuseDetached, toQuery } from "./vectors.js";
@@ -75,7 +75,9 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
         (filter, control) => index.search(owned, parameters, filter, control),
       );
     }
-    return toHits(pairs, pairs.length / 2, this.metric);
+    return pairs.length <= 2048
+      ? toHits(pairs, pairs.length / 2, this.metric)
+      : toHitsInTurns(pairs, this.metric);
   }
 
   /**
@@ -126,13 +128,14 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
    * One search for each row of `queries`, on all threads.
    *
    * @param queries - row-major, m x dimensions; copied while this runs, so leave it alone until the promise settles
-   * @throws as {@link VectorIndex.search}
+   * @throws {@link IndexError} as {@link VectorIndex.search}, and `INVALID_ARGUMENT` for more than 2^27 hits in all
    */
   async searchBatch(queries: Float32Array, k: number, options?: SearchOptions): Promise<BatchResult> {
     const where = this.#where("searchBatch");
     const index = this.#open(where);
     const parameters = toSearchParameters(k, options, where);
-    countRows(queries, this.dimensions, "queries", where);
+    const rows = countRows(queries, this.dimensions, "queries", where);
+    checkPlaces(rows * Math.min(k, index.size()), where);
     const ids = options?.filterIds;
     const hits = await runJob(
       where,

@@ -136,6 +136,27 @@ describe.each(Object.entries(classes))("%s", (name, Index) => {
   });
 });
 
+describe("many hits", () => {
+  const many = clustered(20_000, 8);
+
+  it("come in order, by every way of asking", async () => {
+    const index = await FlatF32Index.build(many, { dimensions: 8, metric: "l2" });
+    const hits = await index.search(row(many, 8, 3), 20_000);
+    expect(hits).toEqual(index.searchSync(row(many, 8, 3), 20_000));
+    expect(hits).toHaveLength(20_000);
+    const { ids } = await index.searchBatch(many.subarray(24, 24 + 8 * 8), 20_000);
+    expect([...ids.subarray(0, 20_000)]).toEqual(hits.map((h) => h.id));
+  });
+
+  it("are refused in numbers no memory holds", async () => {
+    const index = await FlatF32Index.build(many, { dimensions: 8 });
+    await expect(index.searchBatch(many, 1e9)).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      context: { hits: 4e8 },
+    });
+  });
+});
+
 describe("sizes", () => {
   it.each([1, 2, 3, 7, 63, 64, 65, 100, 1023, 8192])("%i dimensions", async (d) => {
     const some = clustered(40, d, d);
