@@ -77,6 +77,26 @@ export async function ingest(corpus, store, { onProgress, signal }) {
   };
 }
 
+/**
+ * The report of a run that may not write.
+ *
+ * @param {import("./corpus.mjs").Corpus} corpus
+ * @param {Store} store
+ * @returns {Report}
+ */
+export function unchanged(corpus, store) {
+  const { size } = store.collection;
+  return {
+    files: corpus.files.length,
+    passages: size,
+    embedded: 0,
+    removed: 0,
+    updated: [],
+    seconds: 0,
+    complete: true,
+  };
+}
+
 /** What is stored of each file. */
 async function storedFiles(/** @type {Store} */ store) {
   /** @type {Map<string, StoredFile>} */

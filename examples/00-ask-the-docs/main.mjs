@@ -4,21 +4,15 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { RuLakeError } from "rulake";
 import { OnnxEmbeddings } from "rulake/langchain";
-import { answerChain } from "./answer.mjs";
+import { ask } from "./answer.mjs";
 import { help, readArguments, UsageError } from "./arguments.mjs";
-import { chatModel } from "./chat-model.mjs";
 import { checkout, folderDocumentation, installedDocumentation } from "./corpus.mjs";
-import { ingest } from "./ingest.mjs";
-import { bodyOf } from "./passages.mjs";
+import { ingest, unchanged } from "./ingest.mjs";
 import { integer, Progress } from "./progress.mjs";
-import { bytesBelow, laidOut, painter, sourceLines, statisticsLines } from "./report.mjs";
+import { bytesBelow, painter, report } from "./report.mjs";
 import { openStore, storePath } from "./store.mjs";
 
-/**
- * @typedef {import("./arguments.mjs").Arguments} Arguments
- * @typedef {import("rulake/langchain").RuLakeVectorStore} Store
- * @typedef {import("./report.mjs").Answer} Answer
- */
+/** @typedef {import("./arguments.mjs").Arguments} Arguments */
 
 /** The first is asked when none is given, the others are proposed. */
 const questions = [
@@ -43,153 +37,101 @@ async function readCorpus(/** @type {string | undefined} */ root) {
 /** Stores what is new in the corpus. */
 async function update(
   /** @type {import("./corpus.mjs").Corpus} */ corpus,
-  /** @type {Store} */ store,
+  /** @type {import("./ingest.mjs").Store} */ store,
   /** @type {AbortSignal} */ signal,
 ) {
   const progress = new Progress(process.stderr, "rulake: embedding");
+  const onProgress = (/** @type {number} */ done, /** @type {number} */ total) => {
+    if (done === 0) say(`${integer(total)} new passages to embed; Ctrl-C keeps what is stored`);
+    progress.update(done, total);
+  };
   try {
-    return await ingest(corpus, store, { signal, onProgress: (done, total) => progress.update(done, total) });
+    return await ingest(corpus, store, { signal, onProgress });
   } finally {
     progress.end();
   }
 }
 
 /**
- * @param {string} question
  * @param {Arguments} args
- * @param {Store} store
- * @param {{ signal: AbortSignal; onWritten: ((text: string) => void) | undefined }} options
- *   `onWritten` gets the words of a chat model as they come
- * @returns {Promise<Answer>}
+ * @param {OnnxEmbeddings} embeddings
+ * @param {AbortSignal} signal
+ * @returns {Promise<number>} the exit code
  */
-async function ask(question, { k, model: wanted }, store, { signal, onWritten }) {
-  const { name, model, note } = await chatModel(wanted, process.env);
-  if (note !== undefined) say(note);
-  let writer = name;
-  const chain = answerChain({
-    // Marginal relevance: five passages that say the same would be one passage.
-    retriever: store.asRetriever({ k, searchType: "mmr", searchKwargs: { fetchK: 6 * k, lambda: 0.75 } }),
-    embeddings: store.embeddings,
-    model,
-    onModelError: (error) => {
-      writer = "none";
-      say(`${name} failed (${error}); quoting instead`);
-    },
-  });
-  const started = performance.now();
-  let retrieveMs = 0;
-  let answer = "";
-  /** @type {import("./passages.mjs").Passage[]} */
-  let passages = [];
-  for await (const part of await chain.stream(question, { signal })) {
-    if (part.passages !== undefined) {
-      passages = part.passages;
-      retrieveMs = performance.now() - started;
+async function run(args, embeddings, signal) {
+  const { root, json } = args;
+  const question = args.question ?? (root === undefined ? questions[0] : undefined);
+  // The model loads while files are read. If it cannot, the first text says why.
+  const loaded = embeddings.embedder.ready().catch(() => {});
+  const corpus = await readCorpus(root);
+  const { store, isReadOnly } = await openStore(args, embeddings);
+  try {
+    if (isReadOnly) say("another run is storing passages; this one answers from those that are there");
+    const state = isReadOnly ? unchanged(corpus, store) : await update(corpus, store, signal);
+    const { seconds, complete, ...counts } = state;
+    if (!complete) {
+      say(`interrupted; ${integer(counts.passages)} passages are stored, the next run goes on from there`);
+      return 130;
     }
-    answer += part.answer ?? "";
-    if (part.answer && writer !== "none") onWritten?.(part.answer);
+    await loaded;
+    if (question !== undefined && !json) console.log(`\n${painter(process.stdout)("bold", question)}\n`);
+    let isWritten = false;
+    const onWritten = (/** @type {string} */ text) => {
+      if (json || !process.stdout.isTTY) return;
+      process.stdout.write(`${isWritten ? "" : "  "}${text.replaceAll("\n", "\n  ")}`);
+      isWritten = true;
+    };
+    const answer =
+      question === undefined
+        ? undefined
+        : await ask(question, store, { k: args.k, model: args.model, signal, onWritten, onNote: say });
+    if (isWritten) console.log("\n");
+
+    const location = storePath(args);
+    const statistics = {
+      root: root ?? checkout,
+      store: location,
+      ...counts,
+      cut: corpus.cut,
+      passagesPerSecond: counts.embedded / (seconds || 1),
+      bytesOnDisk: await bytesBelow(path.dirname(location)),
+      totalMs: performance.now(),
+    };
+    if (json) console.log(JSON.stringify({ ...answer, statistics }, null, 2));
+    else console.log(report(answer, statistics, { isWritten, hints: hints(args, question) }));
+    return 0;
+  } finally {
+    await store.close();
   }
-  return {
-    question,
-    answer,
-    model: writer,
-    sources: passages.map((passage, at) => {
-      const { source, from, to, headings } = passage.metadata;
-      return {
-        n: at + 1,
-        source,
-        from,
-        to,
-        headings,
-        text: bodyOf(passage),
-        cited: answer.includes(`[${at + 1}]`),
-      };
-    }),
-    retrieveMs,
-    answerMs: performance.now() - started,
-  };
 }
 
-/** Prints the answer for people. What was written live is not repeated. */
-function print(
-  /** @type {Answer | undefined} */ answer,
-  /** @type {import("./report.mjs").Statistics} */ statistics,
-  /** @type {{ root: string | undefined; isLive: boolean }} */ { root, isLive },
-) {
-  const paint = painter(process.stdout);
-  const lines = statisticsLines(statistics, answer).map((line) => paint("dim", line));
-  if (answer === undefined) {
-    console.log([...lines, "", `Ask:  npm start -- --root ${root} "…"`].join("\n"));
-    return;
-  }
-  if (isLive) console.log("\n");
-  else console.log(`${laidOut(answer.answer, process.stdout)}\n`);
-  console.log([...sourceLines(answer.sources, paint), "", ...lines].join("\n"));
-  if (root !== undefined) return;
-  const others = questions.filter((question) => question !== answer.question).slice(0, 3);
-  console.log(["", "Try:", ...others.map((question) => `  npm start -- "${question}"`)].join("\n"));
+/** What to type next. */
+function hints(/** @type {Arguments} */ { root }, /** @type {string | undefined} */ asked) {
+  if (root !== undefined) return [`Ask:  npm start -- --root ${root} "…"`];
+  const others = questions.filter((question) => question !== asked).slice(0, 3);
+  return ["Try:", ...others.map((question) => `  npm start -- "${question}"`)];
 }
 
 /** @returns {Promise<number>} the exit code */
 async function main() {
   const args = readArguments(process.argv.slice(2), process.env);
-  const { root, json } = args;
   if (args.help) {
     console.log(help);
     return 0;
   }
-  const question = args.question ?? (root === undefined ? questions[0] : undefined);
-
   const interruption = new AbortController();
   const { signal } = interruption;
   process.on("SIGINT", () => {
     if (signal.aborted) process.exit(130);
     interruption.abort();
   });
-
   const embeddings = new OnnxEmbeddings({ cache: true });
-  // The model loads while files are read. If it cannot, the first text says why.
-  const loaded = embeddings.embedder.ready().catch(() => {});
-  const corpus = await readCorpus(root);
-  const store = await openStore(args, embeddings);
   try {
-    const { seconds, complete, ...report } = await update(corpus, store, signal);
-    if (!complete) {
-      say(
-        `interrupted; ${integer(report.passages)} passages are stored, and the next run goes on from there`,
-      );
-      return 130;
-    }
-    await loaded;
-    if (question !== undefined && !json) console.log(`\n${painter(process.stdout)("bold", question)}\n`);
-    const isTerminal = process.stdout.isTTY && !json;
-    let isLive = false;
-    const onWritten = (/** @type {string} */ text) => {
-      process.stdout.write(`${isLive ? "" : "  "}${text.replaceAll("\n", "\n  ")}`);
-      isLive = true;
-    };
-    const answer =
-      question === undefined
-        ? undefined
-        : await ask(question, args, store, { signal, onWritten: isTerminal ? onWritten : undefined });
-    const location = storePath(args);
-    const statistics = {
-      root: root ?? checkout,
-      store: location,
-      ...report,
-      cut: corpus.cut,
-      passagesPerSecond: report.embedded / (seconds || 1),
-      bytesOnDisk: await bytesBelow(path.dirname(location)),
-      totalMs: performance.now(),
-    };
-    if (json) console.log(JSON.stringify({ ...answer, statistics }, null, 2));
-    else print(answer, statistics, { root, isLive });
-    return 0;
+    return await run(args, embeddings, signal);
   } catch (error) {
     if (signal.aborted) return 130;
     throw error;
   } finally {
-    await store.close();
     await embeddings.close();
   }
 }
@@ -198,7 +140,7 @@ try {
   process.exitCode = await main();
 } catch (error) {
   if (error instanceof UsageError) {
-    say(`${error.message}\nrulake: npm start -- --help  lists the options.`);
+    say(`${error.message}\nrulake: npm start -- --help  lists the options`);
     process.exitCode = 2;
   } else if (RuLakeError.isInstance(error)) {
     say(`${error.message} (${error.code})`);

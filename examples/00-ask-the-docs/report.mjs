@@ -5,22 +5,7 @@ import { styleText } from "node:util";
 import { duration, integer } from "./progress.mjs";
 
 /**
- * @typedef {object} Source
- * @property {number} n number it is cited by, from 1
- * @property {string} source path of the file, relative to the root
- * @property {number} from first line
- * @property {number} to last line
- * @property {string[]} headings
- * @property {string} text
- * @property {boolean} cited
- *
- * @typedef {object} Answer
- * @property {string} question
- * @property {string} answer with citations like [2]
- * @property {string} model "none" when it is quoted
- * @property {Source[]} sources
- * @property {number} retrieveMs embedding the question and searching
- * @property {number} answerMs retrieving and answering
+ * @typedef {import("./answer.mjs").Answer} Answer
  *
  * @typedef {object} Statistics
  * @property {string} root the folder that was read
@@ -45,8 +30,28 @@ export function painter(/** @type {NodeJS.WriteStream} */ stream) {
     hasColors ? styleText(style, text) : text;
 }
 
+/**
+ * The result for people.
+ *
+ * @param {Answer | undefined} answer
+ * @param {Statistics} statistics
+ * @param {{ isWritten: boolean; hints: string[] }} options `isWritten`: the answer itself is on the screen already
+ */
+export function report(answer, statistics, { isWritten, hints }) {
+  const paint = painter(process.stdout);
+  const blocks = [
+    ...(answer && !isWritten ? [laidOut(answer.answer, process.stdout)] : []),
+    ...(answer ? [sourceLines(answer.sources, paint).join("\n")] : []),
+    statisticsLines(statistics, answer)
+      .map((line) => paint("dim", line))
+      .join("\n"),
+    hints.join("\n"),
+  ];
+  return blocks.join("\n\n");
+}
+
 /** The answer with lines that fit the terminal; code and short lines stay as they are. */
-export function laidOut(/** @type {string} */ answer, /** @type {NodeJS.WriteStream} */ stream) {
+function laidOut(/** @type {string} */ answer, /** @type {NodeJS.WriteStream} */ stream) {
   const width = Math.min(stream.columns || COLUMNS, COLUMNS) - 2;
   let inCode = false;
   return answer
@@ -74,8 +79,8 @@ function wrapped(/** @type {string} */ line, /** @type {number} */ width) {
 }
 
 /** `[1] path:line  headings`, those that are not cited in the answer dimmed. */
-export function sourceLines(
-  /** @type {Source[]} */ sources,
+function sourceLines(
+  /** @type {Answer["sources"]} */ sources,
   /** @type {ReturnType<typeof painter>} */ paint,
 ) {
   return sources.map(({ n, source, from, headings, cited }) => {
@@ -86,10 +91,7 @@ export function sourceLines(
 }
 
 /** Lines of numbers: what was read and stored, and how long things took. */
-export function statisticsLines(
-  /** @type {Statistics} */ statistics,
-  /** @type {Answer | undefined} */ answer,
-) {
+function statisticsLines(/** @type {Statistics} */ statistics, /** @type {Answer | undefined} */ answer) {
   const { files, passages, embedded, removed, passagesPerSecond, bytesOnDisk, totalMs } = statistics;
   const rate = `${integer(embedded)} new, ${integer(Math.round(passagesPerSecond))}/s`;
   const changes = [...(embedded > 0 ? [rate] : []), ...(removed > 0 ? [`${integer(removed)} removed`] : [])];

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { RuLake } from "rulake";
+import { RuLake, RuLakeError } from "rulake";
 import { RuLakeVectorStore } from "rulake/langchain";
 import { checkout } from "./corpus.mjs";
 
@@ -18,15 +18,24 @@ export function storePath({ store, root }) {
 }
 
 /**
- * Opens the store, and creates it when it is missing.
+ * Opens the store, and creates it when it is missing. While another run fills it, it can only be read.
  *
  * @param {import("./arguments.mjs").Arguments} args
  * @param {import("rulake/langchain").OnnxEmbeddings} embeddings
+ * @returns {Promise<{ store: import("./ingest.mjs").Store; isReadOnly: boolean }>}
  */
 export async function openStore(args, embeddings) {
   const location = storePath(args);
-  if (args.reset) await forget(location, args.store === undefined);
-  return RuLakeVectorStore.open(location, embeddings);
+  try {
+    if (args.reset) await forget(location, args.store === undefined);
+    return { store: await RuLakeVectorStore.open(location, embeddings), isReadOnly: false };
+  } catch (error) {
+    if (args.reset || !RuLakeError.isInstance(error) || error.code !== "LAKE_LOCKED") throw error;
+    return {
+      store: await RuLakeVectorStore.open(location, embeddings, { readOnly: true }),
+      isReadOnly: true,
+    };
+  }
 }
 
 /** A lake in the cache is ours, readable or not; a lake the user named may hold other collections. */
