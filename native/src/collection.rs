@@ -251,7 +251,7 @@ impl NativeCollection {
         )
     }
 
-    /// Searches for each vector of a row-major matrix.
+    /// Searches for each of `queries` vectors in a row-major matrix.
     ///
     /// # Errors
     /// By rejection: those of [`Collection::search`].
@@ -260,6 +260,7 @@ impl NativeCollection {
         &self,
         env: &'env Env,
         vectors: &[f32],
+        queries: u32,
         parameters: CollectionSearchParameters,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
@@ -270,7 +271,7 @@ impl NativeCollection {
             env,
             Lane::Search,
             move || {
-                Ok(collection.search(&vectors, &parameters.into(), Some(control.cancel_flag()))?)
+                Ok(collection.search(&vectors, queries as usize, &parameters.into(), Some(control.cancel_flag()))?)
             },
             |_, answers| Ok(FoundRecords::from_matches(answers)),
         )

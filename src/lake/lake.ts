@@ -1,4 +1,11 @@
-import type { Collection } from "./collection.js";
+import path from "node:path";
+import type { NativeLake } from "../../native/binding.js";
+import { LakeError } from "../errors.js";
+import { metrics } from "../indexes/metric.js";
+import { native } from "../native.js";
+import { checkOptions, describe, invalidOption } from "../options.js";
+import { Collection } from "./collection.js";
+import { invalidArgument, lakeCall } from "./native-call.js";
 import type { CollectionOptions, LakeStats } from "./records.js";
 
 /** Where a lake is: a directory, or the memory of this process. */
@@ -9,6 +16,8 @@ export interface LakeOptions {
   /** Open without the right to write: other processes may write meanwhile, and what they commit later does not show. */
   readOnly?: boolean | undefined;
 }
+
+const MAX_DIMENSIONS = 8192;
 
 /**
  * A directory of {@link Collection}s. One process writes, any number read.
@@ -23,44 +32,138 @@ export interface LakeOptions {
  * const hits = await docs.search([0.1, 0.2], { k: 1, filter: { lang: "en" } });
  * ```
  */
-export declare class RuLake {
-  /** Only {@link RuLake.open} makes one. */
-  private constructor();
-
-  /**
-   * Opens a lake and creates it if the directory is missing or empty.
-   *
-   * @throws {@link LakeError} `LAKE_LOCKED` (another process writes; transient), `NOT_A_LAKE`, `UNSUPPORTED_FORMAT`, `CORRUPT_FILE`, `IO`
-   */
-  static open(location: LakeLocation, options?: LakeOptions): Promise<RuLake>;
-
+export class RuLake implements AsyncDisposable {
   /** The directory; `undefined` in memory. */
   readonly path: string | undefined;
   /** Whether writing is refused. */
   readonly readOnly: boolean;
 
+  readonly #native: NativeLake;
+  readonly #state = { closed: false };
+
+  private constructor(handle: NativeLake, readOnly: boolean) {
+    this.#native = handle;
+    this.path = handle.path ?? undefined;
+    this.readOnly = readOnly;
+  }
+
+  /**
+   * Opens a lake and creates it if the directory is missing or empty.
+   *
+   * @throws {@link LakeError} `LAKE_LOCKED` (another process writes; transient), `NOT_A_LAKE`, `UNSUPPORTED_FORMAT`,
+   * `CORRUPT_FILE`, `FILE_NOT_FOUND` (read-only), `IO`
+   */
+  static async open(location: LakeLocation, options: LakeOptions = {}): Promise<RuLake> {
+    const where = "RuLake.open()";
+    checkOptions(options, ["readOnly"], where);
+    const { readOnly = false } = options;
+    if (typeof readOnly !== "boolean") throw invalidOption(where, "readOnly", "true or false", readOnly);
+    const directory = toDirectory(location, where);
+    if (directory === undefined && readOnly) {
+      throw invalidOption(where, "readOnly", "left out for a lake in memory, which starts empty", readOnly);
+    }
+    const handle = await lakeCall(where, undefined, () => native().openLake(directory, readOnly));
+    return new RuLake(handle, readOnly);
+  }
+
   /**
    * Opens a collection and creates it if it is missing.
    *
-   * @throws {@link LakeError} `INVALID_NAME`, `COLLECTION_MISMATCH` (dimensions, metric or index differ from what is stored),
-   * `COLLECTION_NOT_FOUND` (read-only), `CORRUPT_FILE`
+   * @throws {@link LakeError} `INVALID_NAME`, `COLLECTION_MISMATCH` (dimensions, metric or index differ from what is
+   * stored), `COLLECTION_NOT_FOUND` (read-only), `CORRUPT_FILE`, `CLOSED`
+   * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`, `INVALID_DIMENSIONS`
    */
-  collection<Meta extends object = Record<string, unknown>>(
+  async collection<Meta extends object = Record<string, unknown>>(
     name: string,
-    options?: CollectionOptions,
-  ): Promise<Collection<Meta>>;
+    options: CollectionOptions = {},
+  ): Promise<Collection<Meta>> {
+    const where = "RuLake.collection()";
+    const lake = this.#open(where);
+    checkName(name, where);
+    checkOptions(options, ["dimensions", "metric", "index"], where);
+    const { dimensions, metric, index } = options;
+    if (
+      dimensions !== undefined &&
+      !(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= MAX_DIMENSIONS)
+    ) {
+      throw invalidOption(where, "dimensions", `a whole number from 1 to ${MAX_DIMENSIONS}`, dimensions);
+    }
+    if (metric !== undefined && !metrics.includes(metric)) {
+      throw invalidOption(where, "metric", `"cosine", "ip" or "l2"`, metric);
+    }
+    if (index !== undefined && !indexKinds.includes(index)) {
+      throw invalidOption(where, "index", indexKinds.map((kind) => `"${kind}"`).join(" or "), index);
+    }
+    const handle = await lakeCall(where, undefined, () =>
+      lake.collection(name, { dimensions, metric, index }),
+    );
+    return new Collection<Meta>(handle, this.#state);
+  }
 
   /** Names of the collections, sorted. */
-  list(): Promise<string[]>;
+  async list(): Promise<string[]> {
+    const where = "RuLake.list()";
+    const lake = this.#open(where);
+    return lakeCall(where, undefined, () => lake.list());
+  }
 
   /** Removes a collection with everything in it; `false` if there is none. Handles on it throw `CLOSED` from then on. */
-  drop(name: string): Promise<boolean>;
+  async drop(name: string): Promise<boolean> {
+    const where = "RuLake.drop()";
+    const lake = this.#open(where);
+    checkName(name, where);
+    return lakeCall(where, undefined, () => lake.dropCollection(name));
+  }
 
-  /** Sizes and counts of every collection. */
-  stats(): Promise<LakeStats>;
+  /** Sizes and counts of every collection, which are opened for it. */
+  async stats(): Promise<LakeStats> {
+    const collections = [];
+    for (const name of await this.list()) {
+      const collection = await this.collection(name);
+      collections.push(await collection.stats());
+      await collection.close();
+    }
+    return { path: this.path, collections };
+  }
 
   /** Ends the use of this handle and of its collections; everything acknowledged is durable. Closing twice is harmless. */
-  close(): Promise<void>;
+  async close(): Promise<void> {
+    if (this.#state.closed) return;
+    this.#state.closed = true;
+    await lakeCall("RuLake.close()", undefined, () => this.#native.close());
+  }
 
-  [Symbol.asyncDispose](): Promise<void>;
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #open(where: string): NativeLake {
+    if (!this.#state.closed) return this.#native;
+    throw new LakeError(`${where}: the lake is closed`, { code: "CLOSED" });
+  }
+}
+
+const indexKinds: readonly string[] = ["auto", "FlatF32Index", "RabitqPlusIndex"];
+
+function checkName(name: unknown, where: string): void {
+  if (typeof name !== "string") throw invalidArgument(where, "name", "a string", describe(name));
+}
+
+/** An absolute path, fixed now; `undefined` for memory. */
+function toDirectory(location: unknown, where: string): string | undefined {
+  if (typeof location === "object" && location !== null && "memory" in location && location.memory === true) {
+    checkOptions(location, ["memory"], where);
+    return undefined;
+  }
+  if (typeof location !== "string" || location === "" || location.includes("\0")) {
+    throw invalidArgument(where, "location", "a directory or { memory: true }", describe(location));
+  }
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location)?.[1];
+  if (scheme !== undefined) {
+    throw new LakeError(`${where}: ${scheme}:// locations are not supported; give a directory`, {
+      code: "UNSUPPORTED_LOCATION",
+      context: { location },
+    });
+  }
+  return path.resolve(location);
 }

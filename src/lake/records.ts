@@ -1,12 +1,15 @@
+import type { Metric } from "../indexes/metric.js";
 import type { Filter } from "./filter.js";
 
-/** How vectors are compared: cosine similarity, inner product, or Euclidean distance. */
-export type Metric = "cosine" | "ip" | "l2";
+export type { Metric };
 
-/** What a collection indexes vectors with; `"auto"` starts exact and changes to {@link "RabitqPlusIndex"} as it grows. */
+/** What a collection indexes vectors with; `"auto"` starts exact and changes to `RabitqPlusIndex` as it grows. */
 export type CollectionIndexKind = "auto" | "FlatF32Index" | "RabitqPlusIndex";
 
-/** When an upsert or a delete counts as done: written and fsynced, or handed to the operating system. */
+/**
+ * When an upsert or a delete counts as done: written and fsynced, or handed to the operating system, which survives the
+ * end of the process but not a power cut (it is fsynced within about 100 ms).
+ */
 export type Durability = "fsync" | "buffered";
 
 /** A part of a record that a reader may ask for. */
@@ -150,8 +153,8 @@ export interface CollectionStats {
   vectors: number;
   dimensions: number | undefined;
   metric: Metric;
-  /** Class of the index in use now. */
-  index: string;
+  /** Class of the index in use now; `undefined` before the first vector. */
+  index: string | undefined;
   /** The newest committed state. */
   snapshot: string;
   /** Number of the newest checkpoint. */
@@ -185,7 +188,7 @@ export interface VerifyReport {
 
 /** One damage. */
 export interface VerifyProblem {
-  /** File, relative to the lake; empty for a disagreement between files. */
+  /** The file, or the directory of the collection for a disagreement between files. */
   file: string;
   /** What was expected and what was found. */
   reason: string;

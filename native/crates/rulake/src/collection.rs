@@ -177,8 +177,8 @@ impl Collection {
         read::count(&self.open()?.state(), filter, cancel)
     }
 
-    /// The records nearest to each vector of a row-major matrix, best first, ties in order of last upsert. Vectors are
-    /// answered in parallel on the current rayon pool.
+    /// The records nearest to each of `queries` vectors in a row-major matrix, best first, ties in order of last upsert.
+    /// Vectors are answered in parallel on the current rayon pool.
     ///
     /// # Errors
     /// `INVALID_K`, `INVALID_OPTION`, `INVALID_FILTER`, `DIMENSION_MISMATCH`, `NOT_FINITE`, `NORM_OUT_OF_RANGE`,
@@ -186,6 +186,7 @@ impl Collection {
     pub fn search(
         &self,
         vectors: &[f32],
+        queries: usize,
         request: &SearchRequest,
         cancel: Option<&AtomicBool>,
     ) -> Result<Vec<Vec<Match>>> {
@@ -194,6 +195,7 @@ impl Collection {
             &engine.state(),
             engine.settings().metric,
             vectors,
+            queries,
             request,
             cancel,
         )

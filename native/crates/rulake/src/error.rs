@@ -76,7 +76,10 @@ pub enum Error {
         reason: &'static str,
     },
     /// The collection does not exist and may not be created.
-    #[error("there is no collection '{name}'")]
+    #[error(
+        "there is no collection '{name}'{}",
+        crate::suggest::did_you_mean(name, known)
+    )]
     NoCollection {
         /// The name.
         name: String,
@@ -209,6 +212,7 @@ impl Error {
                 "Pass the records as a generator: they are then committed in several batches."
             }
             Self::InvalidRecord { .. } => "Metadata must be a JSON object.",
+            Self::UnsupportedFormat { .. } => "It was written by a newer version: update rulake.",
             _ => return None,
         })
     }

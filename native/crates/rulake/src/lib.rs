@@ -36,6 +36,7 @@ mod record;
 mod rows;
 mod sealed;
 mod state;
+mod suggest;
 mod table;
 mod value;
 mod verify;

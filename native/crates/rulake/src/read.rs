@@ -93,11 +93,12 @@ impl SearchRequest {
     }
 }
 
-/// Searches for each of several vectors, row-major.
+/// Searches for each of several vectors in a row-major matrix.
 pub(crate) fn search(
     state: &State,
     metric: Metric,
     vectors: &[f32],
+    queries: usize,
     request: &SearchRequest,
     cancel: Option<&AtomicBool>,
 ) -> Result<Vec<Vec<Match>>> {
@@ -107,12 +108,13 @@ pub(crate) fn search(
         progress: None,
     };
     let Some(dimensions) = state.dimensions else {
-        return Ok(vec![Vec::new(); usize::from(!vectors.is_empty())]);
+        return Ok(vec![Vec::new(); queries]);
     };
-    if vectors.is_empty() || !vectors.len().is_multiple_of(dimensions) {
+    if dimensions.checked_mul(queries) != Some(vectors.len()) {
+        let got = vectors.len() / queries.max(1);
         return Err(rabitq::Error::DimensionMismatch {
             expected: dimensions,
-            got: vectors.len(),
+            got,
         }
         .into());
     }
@@ -141,7 +143,7 @@ pub(crate) fn search(
         }
         Ok(matches)
     };
-    if vectors.len() == dimensions {
+    if queries == 1 {
         return Ok(vec![answer(vectors)?]);
     }
     vectors.par_chunks_exact(dimensions).map(answer).collect()

@@ -52,7 +52,10 @@ fn search(collection: &Collection, vector: &[f32], k: usize, filter: Option<&str
         filter: filter.map(str::to_owned),
         ..SearchRequest::default()
     };
-    let matches = collection.search(vector, &request, None).unwrap().remove(0);
+    let matches = collection
+        .search(vector, 1, &request, None)
+        .unwrap()
+        .remove(0);
     matches.into_iter().map(|found| found.record.id).collect()
 }
 
@@ -206,6 +209,7 @@ fn everything_is_there_after_reopening_with_and_without_a_checkpoint() {
         let before = docs
             .search(
                 &[3.0, 1.0, 0.5],
+                1,
                 &SearchRequest {
                     k: 9,
                     include: ALL,
@@ -222,6 +226,7 @@ fn everything_is_there_after_reopening_with_and_without_a_checkpoint() {
         let after = docs
             .search(
                 &[3.0, 1.0, 0.5],
+                1,
                 &SearchRequest {
                     k: 9,
                     include: ALL,
@@ -517,7 +522,7 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
                                 ..Default::default()
                             };
                             let found = docs
-                                .search(&[1.0, 0.3, 0.2], &request, None)
+                                .search(&[1.0, 0.3, 0.2], 1, &request, None)
                                 .unwrap()
                                 .remove(0);
                             assert_eq!(found.len(), SIZE);

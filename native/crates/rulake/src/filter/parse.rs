@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::ast::{Bound, Field, Filter, Operands, Test};
 use super::path::{FieldPath, MAX_PARTS};
+use crate::suggest::did_you_mean;
 use crate::value::{Interner, Object, Value};
 use crate::{Error, Result};
 
@@ -317,37 +318,4 @@ fn describe(json: &Json) -> &'static str {
         Json::Array(_) => "an array",
         Json::Object(_) => "an object",
     }
-}
-
-/// `"; did you mean '$gte'?"`, or nothing if no candidate is close.
-fn did_you_mean(name: &str, candidates: &[&str]) -> String {
-    let plain = |text: &str| text.trim_start_matches('$').to_ascii_lowercase();
-    let given: String = plain(name).chars().take(40).collect();
-    let allowed = (given.len() / 3).max(1);
-    let best = candidates
-        .iter()
-        .map(|&candidate| (edits(&given, &plain(candidate)), candidate))
-        .min_by_key(|pair| pair.0);
-    match best {
-        Some((distance, candidate)) if distance <= allowed => {
-            format!("; did you mean '{candidate}'?")
-        }
-        _ => String::new(),
-    }
-}
-
-/// Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

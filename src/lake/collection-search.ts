@@ -1,0 +1,111 @@
+import type { CollectionSearchParameters, NativeCollection } from "../../native/binding.js";
+import { LakeError } from "../errors.js";
+import { checkOptions, describe, invalidOption } from "../options.js";
+import { toFilterJson } from "./filter-json.js";
+import { maximalMarginalRelevance } from "./mmr.js";
+import { lakeCall } from "./native-call.js";
+import { readHits, toInclude } from "./record-reader.js";
+import type { CollectionHit, CollectionSearchOptions, MmrOptions } from "./records.js";
+import { checkDimensions } from "./vector.js";
+
+/** Numbers of query vectors copied for one native call. */
+const QUERY_NUMBERS = 1 << 18;
+
+/** Options of a search, checked. */
+export interface CollectionSearch {
+  k: number;
+  parameters: CollectionSearchParameters;
+  mmr: Required<{ [K in keyof MmrOptions]: number }> | undefined;
+  signal: AbortSignal | undefined;
+}
+
+const names = ["k", "filter", "mmr", "recallTarget", "minScore", "include", "signal"];
+
+/** @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`; {@link LakeError} `INVALID_K`, `INVALID_FILTER` */
+export function toCollectionSearch<Meta extends object>(
+  options: CollectionSearchOptions<Meta>,
+  where: string,
+): CollectionSearch {
+  checkOptions(options, names, where);
+  const { k = 10, recallTarget, minScore, signal } = options;
+  if (!Number.isInteger(k) || k < 1) {
+    throw new LakeError(`${where}: k must be a whole number from 1, not ${describe(k)}`, {
+      code: "INVALID_K",
+      context: { k },
+    });
+  }
+  if (recallTarget !== undefined && !(recallTarget > 0 && recallTarget <= 1)) {
+    throw invalidOption(where, "recallTarget", "a number above 0 and at most 1", recallTarget);
+  }
+  if (minScore !== undefined && (typeof minScore !== "number" || Number.isNaN(minScore))) {
+    throw invalidOption(where, "minScore", "a number", minScore);
+  }
+  const mmr = toMmr(options.mmr, k, where);
+  const filter = toFilterJson(options.filter, where);
+  const include = toInclude(options.include, where);
+  return { k, parameters: { k, filter, recallTarget, minScore, include }, mmr, signal };
+}
+
+function toMmr(mmr: MmrOptions | undefined, k: number, where: string): CollectionSearch["mmr"] {
+  if (mmr === undefined) return undefined;
+  checkOptions(mmr, ["fetchK", "lambda"], `${where} mmr`);
+  const { fetchK = Math.max(20, 4 * k), lambda = 0.5 } = mmr;
+  if (!Number.isInteger(fetchK) || fetchK < 1)
+    throw invalidOption(where, "mmr.fetchK", "a whole number from 1", fetchK);
+  if (!(lambda >= 0 && lambda <= 1)) throw invalidOption(where, "mmr.lambda", "a number from 0 to 1", lambda);
+  return { fetchK: Math.max(fetchK, k), lambda };
+}
+
+/** Searches for each vector, several in one native call. */
+export async function searchVectors<Meta extends object>(
+  handle: NativeCollection,
+  vectors: readonly Float32Array[],
+  { k, parameters, mmr, signal }: CollectionSearch,
+  where: string,
+): Promise<CollectionHit<Meta>[][]> {
+  const expected = handle.dimensions ?? vectors[0]?.length;
+  vectors.forEach((vector, i) => {
+    checkDimensions(vector, expected, vectors.length === 1 ? "vector" : `vectors[${i}]`, where);
+  });
+  const wanted =
+    mmr === undefined
+      ? parameters
+      : { ...parameters, k: mmr.fetchK, include: { ...parameters.include, vector: true } };
+  const perCall = Math.max(1, Math.floor(QUERY_NUMBERS / (expected ?? 1)));
+  const answers: CollectionHit<Meta>[][] = [];
+  for (let start = 0; start < vectors.length; start += perCall) {
+    const group = vectors.slice(start, start + perCall);
+    const found = await lakeCall(where, signal, (control) =>
+      handle.search(concat(group), group.length, wanted, control),
+    );
+    for (const hits of await readHits<Meta>(found)) answers.push(hits);
+  }
+  if (mmr === undefined) return answers;
+  return answers.map((hits, i) => {
+    const candidates = hits.map((hit) => hit.vector ?? new Float32Array(0));
+    const query = vectors[i] ?? new Float32Array(0);
+    const picked = maximalMarginalRelevance(query, candidates, k, mmr.lambda);
+    return picked.flatMap((position) => withoutVector(hits[position], parameters.include.vector));
+  });
+}
+
+function withoutVector<Meta extends object>(
+  hit: CollectionHit<Meta> | undefined,
+  keep: boolean,
+): CollectionHit<Meta>[] {
+  if (hit === undefined) return [];
+  if (!keep) delete hit.vector;
+  return [hit];
+}
+
+function concat(vectors: readonly Float32Array[]): Float32Array {
+  const [first] = vectors;
+  if (vectors.length === 1 && first !== undefined) return first;
+  const matrix = new Float32Array(vectors.reduce((sum, vector) => sum + vector.length, 0));
+  let end = 0;
+  for (const vector of vectors) {
+    matrix.set(vector, end);
+    end += vector.length;
+  }
+  return matrix;
+}

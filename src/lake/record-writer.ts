@@ -1,0 +1,186 @@
+import { randomUUID } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { UpsertBatch } from "../../native/binding.js";
+import { LakeError } from "../errors.js";
+import { callNative } from "../indexes/failure.js";
+import { native } from "../native.js";
+import { describe, didYouMean } from "../options.js";
+import type { RecordInput } from "./records.js";
+import { toVector } from "./vector.js";
+
+/** What one call into the native side may take: each of these costs well under a millisecond. */
+const PIECE = { records: 256, numbers: 1 << 17, characters: 1 << 17 };
+
+/** Milliseconds of work in one turn of the event loop. */
+const TURN_MS = 1.5;
+
+const PARTS = ["id", "vector", "text", "metadata"] as const;
+
+/** Collects records for one atomic batch, copying them out in turns that do not hold up the event loop. */
+export class RecordWriter {
+  readonly #where: string;
+  #batch: UpsertBatch | undefined;
+  #turnStart = performance.now();
+  #ids: string[] = [];
+  #texts: (string | undefined)[] = [];
+  #metadata: (string | undefined)[] = [];
+  #vectors: Float32Array[] = [];
+  #numbers = 0;
+  #characters = 0;
+  #records = 0;
+  #bytes = 0;
+  /** Records of earlier batches, so that messages count as the caller does. */
+  #before = 0;
+
+  constructor(where: string) {
+    this.#where = where;
+  }
+
+  /** Records since the last {@link RecordWriter.take}. */
+  get records(): number {
+    return this.#records;
+  }
+
+  /** Their size, roughly. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Adds a record and returns its id.
+   *
+   * @throws {@link LakeError} `INVALID_RECORD`, `INVALID_ID`, `INVALID_ARGUMENT`
+   */
+  add(record: RecordInput<object>): string {
+    const at = this.#before + this.#records;
+    const where = this.#where;
+    if (typeof record !== "object" || record === null) {
+      throw this.#invalid(at, `expected an object, found ${describe(record)}`);
+    }
+    this.#checkNames(record, at);
+    const { vector, text, metadata } = record;
+    const id = this.#id(record.id, at);
+    if (text !== undefined && typeof text !== "string") {
+      throw this.#invalid(at, `text must be a string, not ${describe(text)}`);
+    }
+    const json = metadata === undefined ? undefined : this.#json(metadata, at);
+    const numbers = vector === undefined ? noVector : toVector(vector, `records[${at}].vector`, where);
+    if (vector !== undefined && numbers.length === 0) {
+      throw this.#invalid(at, "the vector is empty; leave it out to store a record without one");
+    }
+    this.#ids.push(id);
+    this.#texts.push(text);
+    this.#metadata.push(json);
+    this.#vectors.push(numbers);
+    this.#records += 1;
+    this.#numbers += numbers.length;
+    const characters = id.length + (text?.length ?? 0) + (json?.length ?? 0);
+    this.#characters += characters;
+    this.#bytes += characters + 4 * numbers.length;
+    return id;
+  }
+
+  /** Whether the event loop should get its turn: then await {@link RecordWriter.flush}. */
+  get isDue(): boolean {
+    return (
+      this.#ids.length >= PIECE.records ||
+      this.#numbers >= PIECE.numbers ||
+      this.#characters >= PIECE.characters ||
+      performance.now() - this.#turnStart > TURN_MS
+    );
+  }
+
+  /** Hands what was added to the native side, and lets the event loop turn. */
+  async flush(): Promise<void> {
+    this.#push();
+    await nextTurn();
+    this.#turnStart = performance.now();
+  }
+
+  /** The batch; the writer is empty afterwards. */
+  take(): UpsertBatch {
+    this.#push();
+    const batch = this.#batch ?? new (native().UpsertBatch)();
+    this.#before += this.#records;
+    this.#batch = undefined;
+    this.#records = 0;
+    this.#bytes = 0;
+    return batch;
+  }
+
+  #push(): void {
+    if (this.#ids.length === 0) return;
+    const vectors = new Float32Array(this.#numbers);
+    const lengths = new Uint32Array(this.#ids.length);
+    let end = 0;
+    this.#vectors.forEach((vector, i) => {
+      vectors.set(vector, end);
+      end += vector.length;
+      lengths[i] = vector.length;
+    });
+    this.#batch ??= new (native().UpsertBatch)();
+    const batch = this.#batch;
+    callNative(
+      this.#where,
+      () => batch.push(this.#ids, this.#texts, this.#metadata, vectors, lengths),
+      LakeError,
+    );
+    this.#ids = [];
+    this.#texts = [];
+    this.#metadata = [];
+    this.#vectors = [];
+    this.#numbers = 0;
+    this.#characters = 0;
+  }
+
+  #id(id: unknown, at: number): string {
+    if (id === undefined) return randomUUID();
+    if (typeof id !== "string" || id === "") {
+      const given = id === "" ? "an empty string" : describe(id);
+      throw this.#error("INVALID_ID", at, `the id must be a non-empty string, not ${given}`);
+    }
+    // Two such ids could become the same bytes.
+    if (/\p{Surrogate}/u.test(id)) {
+      throw this.#error("INVALID_ID", at, "the id holds half of a surrogate pair, which has no UTF-8 form");
+    }
+    return id;
+  }
+
+  #json(metadata: unknown, at: number): string {
+    if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
+      throw this.#invalid(at, `metadata must be an object, not ${describe(metadata)}`);
+    }
+    try {
+      const json: string | undefined = JSON.stringify(metadata);
+      if (json?.startsWith("{")) return json;
+    } catch (cause) {
+      throw this.#error("INVALID_RECORD", at, `metadata is no JSON: ${(cause as Error).message}`, cause);
+    }
+    throw this.#invalid(at, "metadata must become a JSON object, its toJSON() makes something else of it");
+  }
+
+  /** Extra properties are ignored, so that what a search returned can be stored, but not a misspelt one. */
+  #checkNames(record: object, at: number): void {
+    for (const name in record) {
+      if ((PARTS as readonly string[]).includes(name)) continue;
+      const meant = didYouMean(name, PARTS);
+      if (meant !== undefined && !(meant in record)) {
+        throw this.#invalid(at, `unknown property '${name}'; did you mean '${meant}'?`);
+      }
+    }
+  }
+
+  #invalid(at: number, reason: string): LakeError {
+    return this.#error("INVALID_RECORD", at, reason);
+  }
+
+  #error(code: string, at: number, reason: string, cause?: unknown): LakeError {
+    return new LakeError(`${this.#where}: records[${at}]: ${reason}`, {
+      code,
+      context: { row: at, reason },
+      cause,
+    });
+  }
+}
+
+const noVector = new Float32Array(0);

@@ -1,0 +1,70 @@
+import type { UpsertBatch, WriteResult } from "../../native/binding.js";
+import { LakeError } from "../errors.js";
+import { describe, invalidOption } from "../options.js";
+import { invalidArgument } from "./native-call.js";
+import { RecordWriter } from "./record-writer.js";
+import type { RecordInput, UpsertOptions, UpsertResult } from "./records.js";
+
+/** What an atomic batch of an iterable may hold. An array is one batch however large. */
+const BATCH = { records: 10_000, bytes: 32 << 20 };
+
+type Source<Meta extends object> = Iterable<RecordInput<Meta>> | AsyncIterable<RecordInput<Meta>>;
+
+/** Reads records, and commits them batch by batch. */
+export async function upsertRecords<Meta extends object>(
+  where: string,
+  records: Source<Meta>,
+  { signal, onProgress }: UpsertOptions,
+  commit: (batch: UpsertBatch) => Promise<WriteResult>,
+): Promise<UpsertResult> {
+  signal?.throwIfAborted();
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw invalidOption(where, "onProgress", "a function", onProgress);
+  }
+  const source = check(records, where);
+  const atomic = Array.isArray(records);
+  const total = atomic ? records.length : undefined;
+  const writer = new RecordWriter(where);
+  const ids: string[] = [];
+  let done = 0;
+  const commitBatch = async (): Promise<string> => {
+    const count = writer.records;
+    signal?.throwIfAborted();
+    const { snapshot } = await commit(writer.take());
+    done += count;
+    onProgress?.({ phase: "upsert", done, total });
+    return snapshot;
+  };
+  try {
+    // Two loops: `for await` over a plain iterable would go through the microtask queue for each record.
+    if (Symbol.asyncIterator in source) {
+      for await (const record of source) if (add(record)) await turn();
+    } else {
+      for (const record of source) if (add(record)) await turn();
+    }
+    const snapshot = await commitBatch();
+    return { ids, snapshot };
+  } catch (error) {
+    if (LakeError.isInstance(error)) error.context.committed = done;
+    throw error;
+  }
+
+  /** Whether it is time for a turn of the event loop, or to commit. */
+  function add(record: RecordInput<Meta>): boolean {
+    ids.push(writer.add(record));
+    return writer.isDue;
+  }
+
+  async function turn(): Promise<void> {
+    await writer.flush();
+    signal?.throwIfAborted();
+    if (!atomic && (writer.records >= BATCH.records || writer.bytes >= BATCH.bytes)) await commitBatch();
+  }
+}
+
+function check<Meta extends object>(records: Source<Meta>, where: string): Source<Meta> {
+  const isObject = typeof records === "object" && records !== null;
+  if (isObject && (Symbol.iterator in records || Symbol.asyncIterator in records)) return records;
+  const expected = "an array, an iterable or an async iterable of records";
+  throw invalidArgument(where, "records", expected, describe(records));
+}
