@@ -33,3 +33,30 @@ export { type IndexName, type Recommendation, recommend } from "./indexes/recomm
 export type { SearchOptions } from "./indexes/search-options.js";
 export { VectorIndex } from "./indexes/vector-index.js";
 export type { QueryVector } from "./indexes/vectors.js";
+export { Collection } from "./lake/collection.js";
+export type { FieldCondition, FieldOperators, FieldPath, Filter } from "./lake/filter.js";
+export { type LakeLocation, type LakeOptions, RuLake } from "./lake/lake.js";
+export { maximalMarginalRelevance } from "./lake/mmr.js";
+export type {
+  CollectionHit,
+  CollectionIndexKind,
+  CollectionOptions,
+  CollectionSearchOptions,
+  CollectionStats,
+  DeleteOptions,
+  DeleteResult,
+  DeleteSelection,
+  Durability,
+  GetOptions,
+  LakeStats,
+  MmrOptions,
+  RecordInput,
+  RecordPart,
+  ScanOptions,
+  StoredRecord,
+  UpsertOptions,
+  UpsertProgress,
+  UpsertResult,
+  VerifyProblem,
+  VerifyReport,
+} from "./lake/records.js";
