@@ -85,7 +85,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
         hint: "await RuLakeVectorStore.open('./lake/docs', embeddings)",
       });
     }
-    this.#store = store;
+    this.#store = store as DocumentStore<Meta>;
   }
 
   /**

@@ -86,12 +86,7 @@ export class RuLakeVectorStore
   readonly #options: StoreOptions;
 
   /** Use {@link RuLakeVectorStore.open}. */
-  protected constructor(
-    embedModel: BaseEmbedding,
-    opened: OpenedCollection<NodeMetadata>,
-    options: StoreOptions,
-    key?: symbol,
-  ) {
+  protected constructor(embedModel: BaseEmbedding, opened: object, options: StoreOptions, key?: symbol) {
     super({ embedModel });
     if (key !== FROM_OPEN) {
       throw new ConfigError("RuLakeVectorStore is not made with new", {
@@ -99,7 +94,7 @@ export class RuLakeVectorStore
         hint: "await RuLakeVectorStore.open('./lake/docs', { embedModel })",
       });
     }
-    this.#opened = opened;
+    this.#opened = opened as OpenedCollection<NodeMetadata>;
     this.#options = options;
   }
 
@@ -229,7 +224,7 @@ export class RuLakeVectorStore
       ...custom,
       k,
       mmr,
-      filter: conditions.length === 0 ? undefined : { $and: conditions },
+      filter: conditions.length > 1 ? { $and: conditions } : conditions[0],
     });
     return toResult(hits);
   }
