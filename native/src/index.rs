@@ -22,7 +22,6 @@ use crate::rows::RowCursor;
 /// A handle on an index. Jobs hold the index themselves, so closing the handle disturbs none.
 #[napi]
 pub struct NativeIndex {
-    // Only the JavaScript thread has the handle.
     index: RefCell<Option<Arc<Index>>>,
 }
 
