@@ -102,7 +102,8 @@ async function storedFiles(/** @type {Store} */ store) {
   /** @type {Map<string, StoredFile>} */
   const files = new Map();
   for await (const { metadata } of store.collection.scan({ include: ["metadata"] })) {
-    const { source, file, part, parts } = metadata ?? {};
+    if (metadata === undefined) continue;
+    const { source, file, part, parts } = metadata;
     const known = files.get(source) ?? { file, parts, stored: new Set(), mixed: false };
     known.mixed ||= known.file !== file || known.parts !== parts;
     known.stored.add(part);
