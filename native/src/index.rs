@@ -14,7 +14,7 @@ use crate::hits::{BatchHits, HitList, interleave};
 use crate::input::InputBuffer;
 use crate::job::{JobControl, guarded, run_guarded};
 use crate::parameters::{
-    IndexCounts, IndexInfo, IndexParameters, SearchParameters, Wanted, to_number,
+    IndexCounts, IndexInfo, IndexParameters, SearchParameters, Wanted, to_id, to_number,
 };
 use crate::pool::{self, Lane};
 use crate::rows::RowCursor;
@@ -390,12 +390,4 @@ impl Drop for NativeIndex {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "JavaScript checks that ids are safe integers"
-)]
-fn to_id(id: f64) -> i64 {
-    id as i64
 }

@@ -177,3 +177,12 @@ impl From<rabitq::Stats> for IndexCounts {
 pub fn to_number(size: usize) -> f64 {
     size as f64
 }
+
+/// An id that JavaScript has checked.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "JavaScript checks that ids are safe integers"
+)]
+pub fn to_id(id: f64) -> i64 {
+    id as i64
+}
