@@ -4,7 +4,7 @@ import type { RecordInput, StoredRecord } from "../lake/records.js";
  * Where a record's metadata keeps what a node has beyond id, text, metadata and vector. The node's own metadata stays at the
  * top level, so that filters, and readers that know nothing of LlamaIndex, find it there.
  */
-export const NODE_KEY = "_node";
+const NODE_KEY = "_node";
 
 /** Path of the id of the document a node came from; its own id for a node without a source. */
 export const REF_DOC_PATH = `${NODE_KEY}.refDocId`;

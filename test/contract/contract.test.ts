@@ -216,6 +216,26 @@ describe.each(harnesses)("$name store", ({ open }) => {
       },
     );
 
+    it("keeps its word after growing past the exact index", async () => {
+      const items = randomItems(6000, 24);
+      await store.add(items);
+      const query = randomVector(77, 24);
+      expect(await store.search(query, 7000)).toHaveLength(6000);
+      const exact = items
+        .map((item) => ({ id: item.id, score: cosine(query, item.vector) }))
+        .sort((a, b) => b.score - a.score)
+        .slice(0, 20);
+      const found = await store.search(query, 20);
+      expect(ids(found).filter((id) => exact.some((one) => one.id === id)).length).toBeGreaterThanOrEqual(19);
+      expect(found[0]?.score).toBeCloseTo(exact[0]?.score ?? Number.NaN, 5);
+      const [best] = await store.search(items[4321]?.vector ?? [], 1);
+      expect(best).toMatchObject({ id: "item-4321", score: 1 });
+      const filtered = await store.search(query, 3, { filter: { i: { $gte: 5998 } } });
+      expect(ids(filtered).sort()).toEqual(["item-5998", "item-5999"]);
+      await store.deleteIds(ids(found));
+      expect(ids(await store.search(query, 20)).some((id) => ids(found).includes(id))).toBe(false);
+    });
+
     it("works when all vectors are the same", async () => {
       await store.add(
         Array.from({ length: 30 }, (_, i) => ({ id: `${i}`, text: `${i}`, vector: [1, 2, 3, 4] })),

@@ -5,7 +5,7 @@ import { RuLakeVectorStore as LangChainStore } from "rulake/langchain";
 import { RuLakeVectorStore as LlamaIndexStore } from "rulake/llamaindex";
 import { WordEmbeddings } from "../vectorstore/langchain-fixtures.js";
 
-export type Metadata = Record<string, unknown>;
+type Metadata = Record<string, unknown>;
 
 /** A text to store. */
 export interface Item {
@@ -16,14 +16,14 @@ export interface Item {
 }
 
 /** What a search found. */
-export interface Found {
+interface Found {
   id: string;
   text: string;
   metadata: Metadata;
   score: number;
 }
 
-export interface SearchOptions {
+interface SearchOptions {
   filter?: Filter;
   minScore?: number;
   mmr?: { fetchK: number; lambda: number };

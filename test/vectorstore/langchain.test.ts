@@ -579,6 +579,16 @@ describe("RuLakeVectorStore for LangChain", () => {
     });
   });
 
+  it("reads without the right to write", async () => {
+    const path = `${scratch()}/docs`;
+    await (await RuLakeVectorStore.fromDocuments(documents, embeddings, { path })).close();
+    const reader = await RuLakeVectorStore.open<Meta>(path, embeddings, { readOnly: true });
+    expect(ids(await reader.similaritySearch("signing", 1))).toEqual(["keys"]);
+    expect((await failure(reader.addDocuments(documents))).code).toBe("READ_ONLY");
+    expect((await failure(reader.delete({ all: true }))).code).toBe("READ_ONLY");
+    await reader.close();
+  });
+
   it("works on a collection that is open already, and leaves it open", async () => {
     const lake = await RuLake.open({ memory: true });
     const collection = await lake.collection<Meta>("docs");

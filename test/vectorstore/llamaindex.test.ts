@@ -44,8 +44,30 @@ const question = (text: string, similarityTopK = 10) => ({
 const withoutEmbedding = ({ embedding: _, ...json }: Record<string, unknown>) =>
   JSON.parse(JSON.stringify(json));
 
+const embedModel = new WordEmbedding();
+
+// First in this file: the settings are the process's.
+describe("Settings.embedModel", () => {
+  it("is missing at the start, which open says", async () => {
+    expect(() => Settings.embedModel).toThrow();
+    const error = await failure(RuLakeVectorStore.open({ memory: true }));
+    expect(error.code).toBe("EMBED_MODEL_MISSING");
+    expect(error.hint).toContain("OnnxEmbedding");
+  });
+
+  it("is set by the first store that has a model, and by no other", async () => {
+    const first = await RuLakeVectorStore.open({ memory: true }, { embedModel });
+    expect(Settings.embedModel).toBe(embedModel);
+    const other = new WordEmbedding();
+    const second = await RuLakeVectorStore.open({ memory: true }, { embedModel: other });
+    expect(Settings.embedModel).toBe(embedModel);
+    expect(second.embedModel).toBe(other);
+    await first.close();
+    await second.close();
+  });
+});
+
 describe("RuLakeVectorStore for LlamaIndex", () => {
-  const embedModel = new WordEmbedding();
   let store: RuLakeVectorStore;
 
   beforeEach(async () => {
@@ -262,22 +284,18 @@ describe("RuLakeVectorStore for LlamaIndex", () => {
       warnings.length = 0;
     });
 
-    it("sets Settings.embedModel when it is unset, and only then", async () => {
-      // Every test before this one opened a store with a model.
-      expect(Settings.embedModel).toBe(embedModel);
-      const other = new WordEmbedding();
-      const second = await RuLakeVectorStore.open({ memory: true }, { embedModel: other });
-      expect(Settings.embedModel).toBe(embedModel);
-      expect(second.embedModel).toBe(other);
-      await new Promise((resolve) => setImmediate(resolve));
-      expect(warnings).toEqual([]);
-    });
-
     it("warns when the index would embed questions with another model", async () => {
       class Another extends WordEmbedding {}
       const second = await RuLakeVectorStore.open({ memory: true }, { embedModel: new Another() });
       await new Promise((resolve) => setImmediate(resolve));
       expect(warnings).toEqual([expect.objectContaining({ code: "RULAKE_EMBED_MODEL" })]);
+      await second.close();
+    });
+
+    it("does not warn of another model of the same kind", async () => {
+      const second = await RuLakeVectorStore.open({ memory: true }, { embedModel: new WordEmbedding() });
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(warnings).toEqual([]);
       await second.close();
     });
 
