@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use simd::Kernels;
 
 use crate::encode::Encoder;
+use crate::noise::NoiseShaper;
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part, order_by_id};
 use crate::rotate::Rotation;
@@ -27,18 +28,21 @@ pub(crate) struct Center {
     pub point: Vec<f32>,
     /// Rows the mean was taken of.
     pub rows: usize,
+    /// Shapes the rounding of codes that are the last word on their row; a loaded index has none and rounds additions plainly.
+    pub shaper: Option<NoiseShaper>,
 }
 
 impl Shape {
     /// Adds up in `f64` within fixed chunks, and chunk after chunk, so that threads do not matter.
     pub(crate) fn center(&self, vectors: &[f32], norms: &[f32]) -> Center {
         let dimensions = self.options.dimensions;
-        if self.options.effective_bits().is_none() || norms.is_empty() {
+        let Some(bits) = self.options.effective_bits().filter(|_| !norms.is_empty()) else {
             return Center {
                 point: vec![0.0; dimensions],
                 rows: norms.len(),
+                shaper: None,
             };
-        }
+        };
         let sums: Vec<Vec<f64>> = vectors
             .par_chunks(dimensions * 4096)
             .zip(norms.par_chunks(4096))
@@ -57,10 +61,21 @@ impl Shape {
         let point = (0..dimensions)
             .map(|i| (sums.iter().map(|sum| sum[i]).sum::<f64>() / count) as f32)
             .collect();
-        Center {
+        let mut center = Center {
             point,
             rows: norms.len(),
+            shaper: None,
+        };
+        if !self.options.keeps_raw() && bits != Bits::One {
+            let kernels = simd::kernels();
+            let row = |i: usize| &vectors[i * dimensions..(i + 1) * dimensions];
+            center.shaper =
+                NoiseShaper::from_residuals(self.rotation.padded(), norms.len(), |i, out| {
+                    self.residual(&center, row(i), norms[i], out);
+                    self.rotation.apply(kernels, out);
+                });
         }
+        center
     }
 
     /// Encodes rows into a part. `vectors` and `norms` were validated.
@@ -128,7 +143,12 @@ impl Shape {
             .zip(vectors.par_chunks(dimensions * TASK_ROWS))
             .zip(norms.par_chunks(TASK_ROWS))
             .try_for_each_init(
-                || (Encoder::new(bits, padded), vec![0.0f32; padded]),
+                || {
+                    (
+                        Encoder::new(bits, padded, center.shaper.as_ref()),
+                        vec![0.0f32; padded],
+                    )
+                },
                 |(encoder, residual),
                  ((((((signs, add), rescale), error), rows), vectors), norms)| {
                     control.check()?;

@@ -13,6 +13,7 @@
 use simd::Kernels;
 
 use crate::Bits;
+use crate::noise::NoiseShaper;
 
 /// What turns `<x', q>` into a distance: `distance ≈ add + query part + rescale · <x', q>`, within `error · eps · |q|`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,8 +23,9 @@ pub(crate) struct Factors {
 }
 
 /// Scratch space to encode one row after another.
-pub(crate) struct Encoder {
+pub(crate) struct Encoder<'a> {
     bits: Bits,
+    shaper: Option<&'a NoiseShaper>,
     codes: Vec<u8>,
     trial: Vec<u8>,
 }
@@ -48,10 +50,11 @@ fn gaussian_step(bits: Bits) -> f32 {
     }
 }
 
-impl Encoder {
-    pub(crate) fn new(bits: Bits, padded: usize) -> Self {
+impl<'a> Encoder<'a> {
+    pub(crate) fn new(bits: Bits, padded: usize, shaper: Option<&'a NoiseShaper>) -> Self {
         Self {
             bits,
+            shaper,
             codes: vec![0; padded],
             trial: vec![0; padded],
         }
@@ -65,77 +68,119 @@ impl Encoder {
     /// Encodes a rotated residual. `cross` is -2 for squared distances and -1 for inner products.
     pub(crate) fn encode(&mut self, kernels: &Kernels, residual: &[f32], cross: f32) -> Encoded {
         let norm_squared = f64::from(kernels.dot(residual, residual));
+        let middle = 1u8 << (self.bits.total() - 1);
         if norm_squared == 0.0 {
-            let middle = 1u8 << (self.bits.total() - 1);
             self.codes.fill(middle);
             return Encoded::default();
         }
         let d = residual.len() as f64;
-        let sum: f64 = residual.iter().map(|&v| f64::from(v)).sum();
-        let magnitude: f64 = residual.iter().map(|&v| f64::from(v.abs())).sum();
-        let sign = factors(norm_squared, magnitude / 2.0, d / 4.0, d, cross);
-        let full = match self.bits {
-            Bits::One => {
-                for (code, &v) in self.codes.iter_mut().zip(residual) {
-                    *code = u8::from(v >= 0.0);
-                }
-                sign
-            }
-            Bits::Five | Bits::Eight => self.fit(kernels, residual, norm_squared, sum, cross),
+        for (code, &v) in self.codes.iter_mut().zip(residual) {
+            *code = if v >= 0.0 { middle } else { middle - 1 };
+        }
+        let best = match self.bits {
+            Bits::One => None,
+            Bits::Five | Bits::Eight => self.fit(kernels, residual, norm_squared),
         };
+        let signed = |(&v, &code): (&f32, &u8)| {
+            if code >= middle {
+                f64::from(v)
+            } else {
+                -f64::from(v)
+            }
+        };
+        let magnitude: f64 = residual.iter().zip(&self.codes).map(signed).sum();
+        let sign = factors(norm_squared, magnitude / 2.0, d / 4.0, d, cross);
+        // A residual so small that no step is finite has its sign bits and no more.
+        let full = best.map_or(sign, |fit| {
+            factors(norm_squared, fit.dot, fit.length, d, cross)
+        });
         Encoded { sign, full }
     }
 
+    fn fit(&mut self, kernels: &Kernels, residual: &[f32], norm_squared: f64) -> Option<Fit> {
+        let nearest = self.nearest(kernels, residual, norm_squared)?;
+        let shaped = self
+            .shaper
+            .and_then(|shaper| self.shaped(kernels, shaper, residual, norm_squared, nearest.scale));
+        Some(shaped.unwrap_or(nearest))
+    }
+
     /// Tries a few quantizer steps and keeps the code closest in angle to the residual.
-    fn fit(
-        &mut self,
-        kernels: &Kernels,
-        residual: &[f32],
-        norm_squared: f64,
-        sum: f64,
-        cross: f32,
-    ) -> Factors {
+    fn nearest(&mut self, kernels: &Kernels, residual: &[f32], norm_squared: f64) -> Option<Fit> {
         let d = residual.len() as f64;
         let levels = 1u32 << self.bits.total();
-        let half = levels as f32 / 2.0;
         let shift = -f64::from(levels - 1) / 2.0;
-        let sigma = (norm_squared / d).sqrt() as f32;
-        let mut best = (0.0, 0.0, 0.0);
-        for step in STEPS {
-            let scale = 1.0 / (gaussian_step(self.bits) * step * sigma);
-            if !scale.is_finite() {
-                continue;
-            }
+        let sum: f64 = residual.iter().map(|&v| f64::from(v)).sum();
+        let mut best: Option<Fit> = None;
+        for scale in scales(self.bits, norm_squared, d) {
+            let half = levels as f32 / 2.0;
             let sums =
                 kernels.quantize(residual, scale, half, (levels - 1) as f32, &mut self.trial);
             let dot = f64::from(sums.dot) + shift * sum;
             let length =
-                sums.sum_squares as f64 + 2.0 * shift * f64::from(sums.sum) + d * shift * shift;
-            let quality = dot * dot.abs() / length;
-            if quality > best.0 {
-                best = (quality, dot, length);
+                f64::from(sums.sum_squares) + 2.0 * shift * f64::from(sums.sum) + d * shift * shift;
+            let fit = Fit { scale, dot, length };
+            if best
+                .as_ref()
+                .is_none_or(|best| fit.quality() > best.quality())
+            {
+                best = Some(fit);
                 std::mem::swap(&mut self.codes, &mut self.trial);
             }
         }
-        if best.0 == 0.0 {
-            // A residual so small that no step is finite: its sign bits are all that can be kept.
-            for (code, &v) in self.codes.iter_mut().zip(residual) {
-                *code = if v >= 0.0 {
-                    (levels / 2) as u8
-                } else {
-                    (levels / 2 - 1) as u8
-                };
-            }
-            return factors(
-                norm_squared,
-                residual.iter().map(|&v| f64::from(v.abs())).sum::<f64>() / 2.0,
-                d / 4.0,
-                d,
-                cross,
-            );
-        }
-        factors(norm_squared, best.1, best.2, d, cross)
+        best
     }
+
+    /// Rounds with errors pushed where queries do not look. The scale that fits best there makes the estimate, so the fit is
+    /// handed on in the form that gives it: `|r|² / dot` has to be that scale.
+    fn shaped(
+        &mut self,
+        kernels: &Kernels,
+        shaper: &NoiseShaper,
+        residual: &[f32],
+        norm_squared: f64,
+        scale: f32,
+    ) -> Option<Fit> {
+        let half = (1u32 << self.bits.total()) as f32 / 2.0;
+        let target: Vec<f32> = residual.iter().map(|v| v * scale).collect();
+        let mut levels = vec![0.0; residual.len()];
+        shaper.round(kernels, &target, half, &mut levels);
+        let (cross, square) = shaper.fit(kernels, residual, &levels);
+        if cross <= 0.0 {
+            return None;
+        }
+        for (code, &level) in self.codes.iter_mut().zip(&levels) {
+            *code = (level + half - 0.5) as u8;
+        }
+        Some(Fit {
+            scale,
+            dot: norm_squared * square / cross,
+            length: f64::from(kernels.dot(&levels, &levels)),
+        })
+    }
+}
+
+/// How a code lies to its residual: steps a unit, `<r, x'>` and `|x'|²`.
+struct Fit {
+    scale: f32,
+    dot: f64,
+    length: f64,
+}
+
+impl Fit {
+    /// Grows with the cosine between the two.
+    fn quality(&self) -> f64 {
+        self.dot * self.dot.abs() / self.length
+    }
+}
+
+/// Multipliers that take a residual to steps, the finite ones.
+fn scales(bits: Bits, norm_squared: f64, d: f64) -> impl Iterator<Item = f32> {
+    let sigma = (norm_squared / d).sqrt() as f32;
+    STEPS
+        .iter()
+        .map(move |step| 1.0 / (gaussian_step(bits) * step * sigma))
+        .filter(|scale| scale.is_finite())
 }
 
 /// `dot` is `<r, x'>`, `length` is `|x'|²`.

@@ -64,7 +64,7 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Index> {
     }
 
     let rows = header.rows as usize;
-    let padded = crate::rotate::padded(header.options.dimensions);
+    let padded = crate::rotate::padded(&header.options);
     let sections = Sections {
         header: &header,
         file: &file,
@@ -74,6 +74,7 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Index> {
     let center = Center {
         point: point.all()?.to_vec(),
         rows: header.center_rows as usize,
+        shaper: None,
     };
     let codes = match header.options.effective_bits() {
         None => None,

@@ -62,7 +62,7 @@ impl Index {
         )?;
         let shape = Shape {
             options: options.clone(),
-            rotation: Rotation::from_seed(options.dimensions, options.seed),
+            rotation: Rotation::from_options(options),
         };
         let center = shape.center(&vectors, &norms);
         let part = shape.part(&center, ids, vectors, norms, control)?;

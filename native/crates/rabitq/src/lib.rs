@@ -15,6 +15,7 @@ mod index;
 mod kind;
 mod mapped;
 mod metric;
+mod noise;
 mod options;
 mod pack;
 mod part;

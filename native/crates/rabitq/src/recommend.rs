@@ -1,6 +1,6 @@
 //! Which index fits a collection.
 
-use crate::{Bits, Error, Kind, MAX_DIMENSIONS, Result, pack, rotate};
+use crate::{Bits, BuildOptions, Error, Kind, MAX_DIMENSIONS, Metric, Result, pack, rotate};
 
 /// Rows up to which an exact scan answers within about a millisecond at 384 dimensions.
 const EXACT_COMPONENTS: usize = 10_000 * 384;
@@ -63,7 +63,11 @@ pub fn recommend(rows: usize, dimensions: usize, recall_target: f32) -> Result<R
 }
 
 fn row_bytes(kind: Kind, bits: Option<Bits>, dimensions: usize) -> usize {
-    let padded = rotate::padded(dimensions);
+    let options = BuildOptions {
+        bits,
+        ..BuildOptions::new(kind, dimensions, Metric::Cosine)
+    };
+    let padded = rotate::padded(&options);
     let id_and_norm = 12;
     let codes = bits.map_or(0, |bits| padded / 8 + 12 + pack::row_bytes(bits, padded));
     let raw = if matches!(kind, Kind::FlatF32 | Kind::RabitqPlus) {

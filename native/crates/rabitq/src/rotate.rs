@@ -8,17 +8,31 @@ use std::f32::consts::FRAC_1_SQRT_2;
 
 use simd::Kernels;
 
+use crate::BuildOptions;
+
 const ROUNDS: usize = 4;
 
 /// Codes are laid out for this many dimensions at a time.
 const GRANULE: usize = 64;
 
-/// Number of coordinates a vector of `dimensions` numbers has after rotation: the next multiple of 64.
-pub(crate) fn padded(dimensions: usize) -> usize {
-    dimensions.next_multiple_of(GRANULE)
+/// Dimensions up to which a vector is short.
+const SHORT: usize = 128;
+
+/// Number of coordinates a vector has after rotation: a multiple of 64 that is at least its dimensions.
+///
+/// Short vectors whose code is all that is kept get half as many coordinates more: every one of them is another noisy look
+/// at the vector, and rounding errors find directions that no query has (`noise.rs`).
+pub(crate) fn padded(options: &BuildOptions) -> usize {
+    let dimensions = options.dimensions;
+    let spare = if dimensions <= SHORT && !options.keeps_raw() {
+        dimensions / 2
+    } else {
+        0
+    };
+    (dimensions + spare).next_multiple_of(GRANULE)
 }
 
-/// An isometry from `dimensions` to `padded(dimensions)` coordinates.
+/// An isometry from the dimensions of a vector to its padded coordinates.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rotation {
     padded: usize,
@@ -27,10 +41,10 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Draws the signs from `seed` with `SplitMix64` (Steele, Lea & Flood, OOPSLA 2014).
-    pub(crate) fn from_seed(dimensions: usize, seed: u64) -> Self {
-        let padded = padded(dimensions);
-        let mut state = seed;
+    /// Draws the signs from the seed with `SplitMix64` (Steele, Lea & Flood, OOPSLA 2014).
+    pub(crate) fn from_options(options: &BuildOptions) -> Self {
+        let padded = padded(options);
+        let mut state = options.seed;
         let mut words = Vec::with_capacity(ROUNDS * padded / 64);
         for _ in 0..ROUNDS * padded / 64 {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -101,6 +115,19 @@ impl Rotation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Kind, Metric};
+
+    fn rotation(dimensions: usize, seed: u64) -> Rotation {
+        let kind = if seed.is_multiple_of(2) {
+            Kind::Rabitq
+        } else {
+            Kind::RabitqPlus
+        };
+        Rotation::from_options(&BuildOptions {
+            seed,
+            ..BuildOptions::new(kind, dimensions, Metric::L2)
+        })
+    }
 
     fn unit(n: usize, i: usize) -> Vec<f32> {
         let mut v = vec![0.0; n];
@@ -111,8 +138,11 @@ mod tests {
     #[test]
     fn is_orthogonal_at_every_dimension() {
         let kernels = simd::kernels();
-        for dimensions in [1, 2, 3, 4, 96, 100, 384, 768, 1536, 8192] {
-            let rotation = Rotation::from_seed(dimensions, 7);
+        for (dimensions, seed) in [1, 2, 3, 4, 96, 100, 384, 768, 1536, 8192]
+            .into_iter()
+            .flat_map(|d| [(d, 7), (d, 8)])
+        {
+            let rotation = rotation(dimensions, seed);
             let n = rotation.padded();
             let picks: Vec<usize> = (0..dimensions).step_by(dimensions.div_ceil(24)).collect();
             let columns: Vec<Vec<f32>> = picks
@@ -143,7 +173,7 @@ mod tests {
     #[test]
     fn spreads_a_single_coordinate_over_all() {
         for dimensions in [1, 100, 384] {
-            let rotation = Rotation::from_seed(dimensions, 3);
+            let rotation = rotation(dimensions, 3);
             let n = rotation.padded();
             let mut v = unit(n, 0);
             rotation.apply(simd::kernels(), &mut v);
@@ -157,10 +187,10 @@ mod tests {
 
     #[test]
     fn survives_a_round_trip_through_words() {
-        let rotation = Rotation::from_seed(100, 99);
-        let words = rotation.words();
-        assert_eq!(words.len(), Rotation::word_count(rotation.padded()));
-        assert_eq!(Rotation::from_words(rotation.padded(), &words), rotation);
-        assert_ne!(Rotation::from_seed(100, 98), rotation);
+        let first = rotation(100, 99);
+        let words = first.words();
+        assert_eq!(words.len(), Rotation::word_count(first.padded()));
+        assert_eq!(Rotation::from_words(first.padded(), &words), first);
+        assert_ne!(rotation(100, 98), first);
     }
 }

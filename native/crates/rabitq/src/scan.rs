@@ -329,7 +329,7 @@ mod tests {
             let metric = [Metric::Cosine, Metric::InnerProduct, Metric::L2][metric];
             let bits = if five { Bits::Five } else { Bits::Eight };
             let options = BuildOptions { bits: Some(bits), seed, ..BuildOptions::new(Kind::RabitqPlus, dimensions, metric) };
-            let shape = Shape { rotation: Rotation::from_seed(dimensions, seed), options };
+            let shape = Shape { rotation: Rotation::from_options(&options), options };
             let rows = 320;
             let data = vectors(rows, dimensions, seed);
             let norms = validate::norms_squared(simd::kernels(), metric, dimensions, &data).unwrap();

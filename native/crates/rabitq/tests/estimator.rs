@@ -56,7 +56,8 @@ fn deviation(bits: Bits, dimensions: usize) -> f64 {
         Bits::Five => 0.9988,
         Bits::Eight => 0.99997,
     };
-    let padded = dimensions.next_multiple_of(64) as f64;
+    let spare = if dimensions <= 128 { dimensions / 2 } else { 0 };
+    let padded = (dimensions + spare).next_multiple_of(64) as f64;
     ((1.0 / cosine.powi(2) - 1.0) / (padded - 1.0)).sqrt()
 }
 

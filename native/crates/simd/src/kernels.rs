@@ -35,6 +35,7 @@ pub struct QuantizeSums {
 }
 
 pub(crate) type FloatPair = unsafe fn(&[f32], &[f32]) -> f32;
+pub(crate) type Axpy = unsafe fn(f32, &[f32], &mut [f32]);
 pub(crate) type Fht = unsafe fn(&mut [f32]);
 pub(crate) type FastScan = unsafe fn(&[u8], &[u8], &mut [u32]);
 pub(crate) type Bounds =
@@ -56,6 +57,7 @@ pub struct Kernels {
     pub(crate) level: Level,
     pub(crate) dot: FloatPair,
     pub(crate) l2_squared: FloatPair,
+    pub(crate) axpy: Axpy,
     pub(crate) fht: Fht,
     pub(crate) fastscan: FastScan,
     pub(crate) bounds: Bounds,
@@ -92,6 +94,17 @@ impl Kernels {
         assert_eq!(a.len(), b.len(), "l2_squared: lengths differ");
         // SAFETY: this table's CPU features were detected before it was handed out.
         unsafe { (self.l2_squared)(a, b) }
+    }
+
+    /// Adds `scale * x` to `y`, elementwise, with a separate multiply and add.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline]
+    pub fn axpy(&self, scale: f32, x: &[f32], y: &mut [f32]) {
+        assert_eq!(x.len(), y.len(), "axpy: lengths differ");
+        // SAFETY: this table's CPU features were detected before it was handed out.
+        unsafe { (self.axpy)(scale, x, y) }
     }
 
     /// Fast Walsh-Hadamard transform in place, natural order, not normalised: applying it twice

@@ -12,6 +12,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     level: Level::Scalar,
     dot,
     l2_squared,
+    axpy,
     fht,
     fastscan,
     bounds,
@@ -77,6 +78,13 @@ pub(crate) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
         let difference = x - y;
         difference * difference
     })
+}
+
+#[inline(always)]
+pub(crate) fn axpy(scale: f32, x: &[f32], y: &mut [f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += scale * x;
+    }
 }
 
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! `dot`, `l2_squared`, `fht`, `bounds`, `select_le`.
+//! `dot`, `l2_squared`, `axpy`, `fht`, `bounds`, `select_le`.
 
 use super::{DRAWS, Random, all_bits, bits, compared_tables, scalar};
 use crate::kernels::{BoundParams, Kernels};
@@ -208,5 +208,22 @@ fn select_le_reaches_the_last_id() {
         let mut out = Vec::new();
         kernels.select_le(&[1.0; 70], 1.0, u32::MAX - 70, &mut out);
         assert_eq!(out, (u32::MAX - 70..u32::MAX).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn scaled_additions_are_equal_at_every_level() {
+    for kernels in compared_tables() {
+        let mut random = Random::new(9);
+        for len in lengths() {
+            for draw in DRAWS {
+                let (x, y) = (random.vec(len, draw), random.vec(len, draw));
+                let scale = random.vec(1, draw)[0];
+                let want: Vec<f32> = x.iter().zip(&y).map(|(x, y)| y + scale * x).collect();
+                let mut got = y.clone();
+                kernels.axpy(scale, &x, &mut got);
+                assert_eq!(all_bits(&got), all_bits(&want), "{} {len}", kernels.level());
+            }
+        }
     }
 }

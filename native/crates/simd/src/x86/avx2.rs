@@ -12,6 +12,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     level: Level::Avx2,
     dot,
     l2_squared,
+    axpy,
     fht,
     fastscan,
     bounds,
@@ -88,6 +89,11 @@ fn sum_i32(x: __m256i) -> i32 {
 #[inline]
 fn add_halves(x: __m256i) -> __m128i {
     _mm_add_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
+}
+
+#[target_feature(enable = "avx2")]
+fn axpy(scale: f32, x: &[f32], y: &mut [f32]) {
+    scalar::axpy(scale, x, y);
 }
 
 #[target_feature(enable = "avx2")]

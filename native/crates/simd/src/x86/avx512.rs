@@ -16,6 +16,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     level: Level::Avx512,
     dot: avx2::dot,
     l2_squared: avx2::l2_squared,
+    axpy,
     fht,
     fastscan: avx2::fastscan,
     bounds,
@@ -30,6 +31,7 @@ pub(crate) static KERNELS_VBMI: Kernels = Kernels {
     level: Level::Avx512,
     dot: avx2::dot,
     l2_squared: avx2::l2_squared,
+    axpy,
     fht,
     fastscan,
     bounds,
@@ -72,6 +74,11 @@ fn load_floats(floats: &[f32; 16]) -> __m512 {
 fn store_floats(floats: &mut [f32; 16], value: __m512) {
     // SAFETY: 16 floats are writable; the store needs no alignment.
     unsafe { _mm512_storeu_ps(floats.as_mut_ptr(), value) }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+fn axpy(scale: f32, x: &[f32], y: &mut [f32]) {
+    scalar::axpy(scale, x, y);
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq")]
