@@ -7,8 +7,8 @@ const LINK_TARGET = /^\s{0,3}\[[^\]]+\]:\s.*/;
 const HTML =
   /<\/?(a|b|br|center|dd|details|div|dl|dt|em|h[1-6]|hr|i|img|kbd|p|picture|source|span|strong|sub|summary|sup|table|tbody|td|th|thead|tr)(\s[^>]*)?\/?>/gi;
 const FENCE = /^\s*(```+|~~~+)/;
-/** Sections that list people; nobody asks for them, and they come near to every question. */
-const PEOPLE = /^\W*(contributors|sponsors|backers|maintainers|team|credits)\b/i;
+/** Sections that list people or offers; nobody asks for them, and they come near to every question. */
+const BYLINES = /^\W*(contributors|sponsors|backers|maintainers|team|credits)\b|for enterprise$/i;
 
 /**
  * @typedef {object} Line
@@ -40,7 +40,7 @@ export function readLines(/** @type {string} */ markdown) {
         ];
       }
       const headings = open.map((each) => each.text);
-      return { text: headings.some((each) => PEOPLE.test(each)) ? "" : text, inCode, headings };
+      return { text: headings.some((each) => BYLINES.test(each)) ? "" : text, inCode, headings };
     });
 }
 
@@ -65,7 +65,7 @@ export function wholeCode(/** @type {string} */ markdown, continues = false) {
 }
 
 /** Text without emphasis, code marks and links. */
-export function plain(/** @type {string} */ markdown) {
+function plain(/** @type {string} */ markdown) {
   return markdown
     .replace(LINK, "$1")
     .replace(/(\*\*|__)(?=\S)(.+?)\1/g, "$2")

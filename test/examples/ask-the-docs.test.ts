@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { OnnxEmbeddings, RuLakeVectorStore } from "rulake/langchain";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Answer } from "../../examples/00-ask-the-docs/answer.mjs";
 import type { Statistics } from "../../examples/00-ask-the-docs/report.mjs";
@@ -210,6 +211,19 @@ describe("npm start on a folder", () => {
   it("says so when nothing answers the question", async () => {
     const { answer } = await ask("Who won the chess championship of 1972?");
     expect(answer).toMatch(/^Nothing in the documentation/);
+  });
+
+  it("answers from what is there while another run stores passages", async () => {
+    await ask(question);
+    write("new.md", "# New\n\nThis file was written while another run had the store open for writing.\n");
+    await using other = await RuLakeVectorStore.open(store, new OnnxEmbeddings());
+    expect(other.size).toBe(3);
+    const { code, stdout, stderr } = await run("--root", docs, "--store", store, "--json", question);
+    expect(code).toBe(0);
+    expect(stderr).toContain("another run is storing passages");
+    const { sources, statistics } = JSON.parse(stdout);
+    expect(statistics).toMatchObject({ passages: 3, embedded: 0 });
+    expect(sources[0].source).toBe("keys.md");
   });
 
   it("goes on after an interruption", { timeout: 180_000 }, async () => {
