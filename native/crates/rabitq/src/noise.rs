@@ -3,7 +3,7 @@
 //! The error of an estimate is `<e, q>`, `e` the difference between a residual and its code. Rounding each coordinate to the
 //! nearest level makes `|e|` small; what counts is `e' H e`, `H` the covariance of the data, from which queries are drawn
 //! too. Coordinates are rounded one after the other, and each one's error is made up for by those that follow (the
-//! optimal brain quantizer of Frantar & Alistarh, NeurIPS 2022, in the order-free form of GPTQ, ICLR 2023), then single
+//! optimal brain quantizer of Frantar & Alistarh, `NeurIPS` 2022, in the order-free form of GPTQ, ICLR 2023), then single
 //! levels are moved as long as that helps. For 5 bits at 100
 //! dimensions in 192 coordinates this halves the error.
 //!
@@ -212,7 +212,9 @@ mod tests {
         for i in 5000..5100 {
             let mut target = vec![0.0; n];
             mixed(i, &mut target);
-            target.iter_mut().for_each(|v| *v *= 20.0);
+            for v in &mut target {
+                *v *= 20.0;
+            }
             let nearest: Vec<f32> = target
                 .iter()
                 .map(|v| (v.floor() + 0.5).clamp(-15.5, 15.5))

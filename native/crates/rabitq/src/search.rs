@@ -109,10 +109,10 @@ fn candidates(scans: &[Scan<'_>], k: usize, plan: Plan) -> Result<Vec<Candidate>
             _ if allowed == 0 => {}
             _ if few && scan.part.raw.is_some() => scan.exact(&mut top)?,
             (Plan::Bounds, Some(codes), Some(estimator)) => {
-                scan.by_bounds(codes, estimator, &mut top)?
+                scan.by_bounds(codes, estimator, &mut top)?;
             }
             (Plan::Estimates(_), Some(codes), Some(estimator)) => {
-                scan.by_estimates(codes, estimator, &mut top)?
+                scan.by_estimates(codes, estimator, &mut top)?;
             }
             _ => scan.exact(&mut top)?,
         }
@@ -143,8 +143,8 @@ fn rank(
     Ok(top.into_sorted())
 }
 
-/// Recall@10 and the width of the error bounds, in deviations, that reached it on the harder of two real sets: GloVe-100
-/// (340k words); glosses in MiniLM (100k x 384) came out higher at every width. The papers' own default is 1.9.
+/// Recall@10 and the width of the error bounds, in deviations, that reached it on the harder of two real sets: `GloVe`-100
+/// (340k words); glosses in `MiniLM` (100k x 384) came out higher at every width. The papers' own default is 1.9.
 const WIDTHS: [(f32, f32); 8] = [
     (0.925, 0.5),
     (0.955, 0.75),
