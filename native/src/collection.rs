@@ -271,7 +271,12 @@ impl NativeCollection {
             env,
             Lane::Search,
             move || {
-                Ok(collection.search(&vectors, queries as usize, &parameters.into(), Some(control.cancel_flag()))?)
+                Ok(collection.search(
+                    &vectors,
+                    queries as usize,
+                    &parameters.into(),
+                    Some(control.cancel_flag()),
+                )?)
             },
             |_, answers| Ok(FoundRecords::from_matches(answers)),
         )

@@ -39,6 +39,7 @@ pub struct CollectionParameters {
 /// By rejection: those of [`Lake::open`].
 #[napi(ts_return_type = "Promise<NativeLake>", catch_unwind)]
 pub fn open_lake(env: &Env, path: Option<String>, read_only: bool) -> napi::Result<Object<'_>> {
+    rulake::on_background_thread(pool::yield_to_others);
     run_guarded(
         env,
         Lane::Work,

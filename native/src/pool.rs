@@ -117,7 +117,7 @@ impl WorkLane {
 }
 
 /// Lowers the scheduling priority of the calling thread.
-fn yield_to_others() {
+pub fn yield_to_others() {
     #[cfg(target_os = "linux")]
     // SAFETY: `setpriority` takes no pointers. With `PRIO_PROCESS` and 0 Linux applies it to the calling thread alone
     // (setpriority(2), "C library/kernel differences"); a refusal leaves the priority as it is.

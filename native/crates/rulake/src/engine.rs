@@ -10,6 +10,7 @@ use crate::manifest::Manifest;
 use crate::options::Settings;
 use crate::queue::{Queue, Write};
 use crate::state::State;
+use crate::threads::spawn_background;
 use crate::writer::Writer;
 use crate::{Error, Result};
 
@@ -232,16 +233,14 @@ impl Engine {
             return;
         }
         let engine = self.clone();
-        let started = thread::Builder::new()
-            .name("rulake-checkpoint".into())
-            .spawn(move || {
-                // A failure, out of disk space for instance, loses nothing: the log stays.
-                let failed = checkpoint::run(&engine).is_err();
-                engine
-                    .failed_at
-                    .store(if failed { wal_bytes } else { 0 }, Ordering::Relaxed);
-                engine.in_background.store(false, Ordering::Release);
-            });
+        let started = spawn_background("rulake-checkpoint", move || {
+            // A failure, out of disk space for instance, loses nothing: the log stays.
+            let failed = checkpoint::run(&engine).is_err();
+            engine
+                .failed_at
+                .store(if failed { wal_bytes } else { 0 }, Ordering::Relaxed);
+            engine.in_background.store(false, Ordering::Release);
+        });
         if started.is_err() {
             self.in_background.store(false, Ordering::Release);
         }

@@ -38,6 +38,7 @@ mod sealed;
 mod state;
 mod suggest;
 mod table;
+mod threads;
 mod value;
 mod verify;
 mod wal;
@@ -51,4 +52,5 @@ pub use options::{CollectionOptions, Durability, Include, IndexChoice, SearchReq
 pub use queue::Commit;
 pub use read::{Found, Match, Scan};
 pub use record::{Batch, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES, Record};
+pub use threads::on_background_thread;
 pub use verify::{Problem, VerifyReport};

@@ -1,0 +1,299 @@
+//! Crashes and damage: what was acknowledged is there, or opening says what is wrong.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rulake::{
+    Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, SearchRequest,
+    Selection,
+};
+
+const ALL: Include = Include {
+    vector: true,
+    text: true,
+    metadata: true,
+};
+
+fn open(path: &Path) -> rulake::Result<(Lake, Collection)> {
+    let lake = Lake::open(path, LakeOptions::default())?;
+    let docs = lake.collection("docs", CollectionOptions::default())?;
+    Ok((lake, docs))
+}
+
+fn put(docs: &Collection, id: &str, seed: u32) {
+    let mut batch = Batch::new();
+    let vector: Vec<f32> = (0..4)
+        .map(|d| ((seed * 7 + d * 3) % 11) as f32 + 0.5)
+        .collect();
+    batch
+        .push_with_vector(
+            id.into(),
+            &vector,
+            Some(format!("text {seed}")),
+            Some(format!("{{\"n\":{seed}}}")),
+        )
+        .unwrap();
+    docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
+}
+
+/// All records with everything in them.
+fn content(docs: &Collection) -> rulake::Result<BTreeMap<String, String>> {
+    let mut scan = docs.scan(None, ALL)?;
+    let mut all = BTreeMap::new();
+    loop {
+        let chunk = scan.next_chunk(100, usize::MAX, None)?;
+        if chunk.is_empty() {
+            // A search reads the index.
+            docs.search(
+                &[1.0, 2.0, 3.0, 4.0],
+                1,
+                &SearchRequest {
+                    k: 3,
+                    ..SearchRequest::default()
+                },
+                None,
+            )?;
+            return Ok(all);
+        }
+        all.extend(
+            chunk
+                .into_iter()
+                .map(|found| (found.id.clone(), format!("{found:?}"))),
+        );
+    }
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.push(path);
+        }
+    }
+    all.sort();
+    all
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+}
+
+/// A lake with two checkpoints and a log, closed; and what is in it.
+fn sample(path: &Path) -> BTreeMap<String, String> {
+    let (lake, docs) = open(path).unwrap();
+    for i in 0..6 {
+        put(&docs, &format!("r{i}"), i);
+    }
+    docs.compact().unwrap();
+    put(&docs, "r1", 20);
+    docs.delete_and_wait(Selection::Ids(vec!["r2".into()]), Durability::Fsync)
+        .unwrap();
+    docs.compact().unwrap();
+    put(&docs, "r3", 30);
+    put(&docs, "new", 31);
+    docs.delete_and_wait(Selection::Ids(vec!["r4".into()]), Durability::Fsync)
+        .unwrap();
+    let all = content(&docs).unwrap();
+    assert_eq!(all.len(), 5);
+    lake.close().unwrap();
+    all
+}
+
+/// Opens without changing any file.
+fn look(path: &Path) -> rulake::Result<(Lake, Collection)> {
+    let lake = Lake::open(path, LakeOptions { read_only: true })?;
+    let docs = lake.collection("docs", CollectionOptions::default())?;
+    Ok((lake, docs))
+}
+
+#[test]
+fn no_flipped_bit_loses_or_changes_a_record_unnoticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = sample(dir.path());
+    let mut unnoticed = BTreeMap::new();
+    for file in files(dir.path()) {
+        let bytes = fs::read(&file).unwrap();
+        let name = file
+            .strip_prefix(dir.path())
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        // Large files are mostly padding.
+        let step = if bytes.len() > 1500 { 11 } else { 1 };
+        for at in (0..bytes.len()).step_by(step) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(&file, damaged).unwrap();
+            match look(dir.path())
+                .and_then(|(lake, docs)| content(&docs).map(|all| (lake, docs, all)))
+            {
+                Err(error) => {
+                    let known = ["CORRUPT_FILE", "UNSUPPORTED_FORMAT"].contains(&error.code());
+                    assert!(known, "{name}: byte {at}: {error}");
+                }
+                Ok((_lake, docs, all)) => {
+                    assert_eq!(all, expected, "{name}: byte {at}");
+                    if docs.verify(None).unwrap().problems.is_empty() {
+                        *unnoticed.entry(name.clone()).or_insert(0) += 1;
+                    }
+                }
+            }
+        }
+        fs::write(&file, bytes).unwrap();
+    }
+    // Only what nothing depends on: who holds the lock, and the last mark of a log, cut off as a torn tail.
+    for (name, count) in unnoticed {
+        let last_mark = name.contains("wal") && count <= 32;
+        assert!(
+            name == "LOCK" || last_mark,
+            "{name}: {count} flips passed verify()"
+        );
+    }
+}
+
+#[test]
+fn a_cut_of_any_file_is_noticed_or_leaves_a_prefix_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = sample(dir.path());
+    for file in files(dir.path()) {
+        let bytes = fs::read(&file).unwrap();
+        let name = file
+            .strip_prefix(dir.path())
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        let step = if bytes.len() > 4000 { 37 } else { 1 };
+        for length in (0..bytes.len()).step_by(step) {
+            fs::write(&file, &bytes[..length]).unwrap();
+            match look(dir.path()).and_then(|(_lake, docs)| content(&docs)) {
+                Err(error) => assert_eq!(
+                    error.code(),
+                    "CORRUPT_FILE",
+                    "{name}: {length} bytes: {error}"
+                ),
+                Ok(all) if all == expected => {}
+                Ok(all) => {
+                    // The end of the last log may be missing: nobody can tell a cut from a crash.
+                    assert!(name.contains("wal"), "{name}: {length} bytes");
+                    assert!(all.contains_key("r0") && all.contains_key("r1"));
+                }
+            }
+        }
+        fs::write(&file, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_crash_at_any_length_of_the_log_leaves_whole_batches_and_can_be_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pristine, crashed) = (dir.path().join("a"), dir.path().join("b"));
+    let (lake, docs) = open(&pristine).unwrap();
+    put(&docs, "first", 1);
+    let mut batch = Batch::new();
+    for i in 0..10 {
+        batch
+            .push_with_vector(format!("b{i}"), &[i as f32, 1.0, 2.0, 3.0], None, None)
+            .unwrap();
+    }
+    docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
+    // As it is on disk while the process lives: no clean close.
+    copy(&pristine, &crashed);
+    drop(lake);
+    let log = files(&crashed)
+        .into_iter()
+        .find(|file| file.extension().is_some_and(|e| e == "log"))
+        .unwrap();
+    let bytes = fs::read(&log).unwrap();
+    let base = dir.path().join("base");
+    copy(&crashed, &base);
+    for length in 0..=bytes.len() {
+        let _ = fs::remove_dir_all(&crashed);
+        copy(&base, &crashed);
+        fs::write(&log, &bytes[..length]).unwrap();
+        let (lake, docs) = open(&crashed).unwrap();
+        let before = docs.len();
+        assert!(
+            [0, 1, 11].contains(&before),
+            "{before} records at {length} bytes"
+        );
+        if length % 16 == 0 {
+            put(&docs, "after", 9);
+            lake.close().unwrap();
+            let (_lake, docs) = open(&crashed).unwrap();
+            assert_eq!(docs.len(), before + 1, "at {length} bytes");
+            assert_eq!(docs.verify(None).unwrap().problems, []);
+        }
+    }
+}
+
+#[test]
+fn what_a_crashed_checkpoint_leaves_is_ignored_and_cleared() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = sample(dir.path());
+    let collection = dir.path().join("docs");
+    fs::create_dir_all(collection.join("seg/00000000000000000004")).unwrap();
+    fs::write(
+        collection.join("seg/00000000000000000004/rows.bin"),
+        b"half",
+    )
+    .unwrap();
+    fs::write(
+        collection.join("manifest/.draft-1-00000000000000000004.json"),
+        b"{",
+    )
+    .unwrap();
+    fs::create_dir_all(dir.path().join(".dropped-old-1/seg")).unwrap();
+    let (lake, docs) = open(dir.path()).unwrap();
+    assert_eq!(content(&docs).unwrap(), expected);
+    docs.compact().unwrap();
+    assert_eq!(content(&docs).unwrap(), expected);
+    assert_eq!(docs.verify(None).unwrap().problems, []);
+    lake.close().unwrap();
+    assert!(
+        !files(dir.path())
+            .iter()
+            .any(|file| file.to_string_lossy().contains(".draft-"))
+    );
+    assert!(!dir.path().join(".dropped-old-1").exists());
+}
+
+#[test]
+fn only_two_checkpoints_and_their_logs_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, docs) = open(dir.path()).unwrap();
+    for i in 0..6 {
+        put(&docs, "r", i);
+        docs.compact().unwrap();
+        docs.compact().unwrap();
+    }
+    let names = |sub: &str| {
+        fs::read_dir(dir.path().join("docs").join(sub))
+            .unwrap()
+            .count()
+    };
+    assert_eq!((names("manifest"), names("seg"), names("wal")), (2, 2, 1));
+    assert_eq!(docs.stats().unwrap().generation, 7);
+    lake.close().unwrap();
+}
+
+#[test]
+fn a_missing_log_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..3 {
+        let (lake, docs) = open(dir.path()).unwrap();
+        put(&docs, &format!("r{i}"), i);
+        lake.close().unwrap();
+    }
+    let mut logs = files(&dir.path().join("docs/wal"));
+    assert_eq!(logs.len(), 3);
+    fs::remove_file(logs.remove(1)).unwrap();
+    assert_eq!(open(dir.path()).err().unwrap().code(), "CORRUPT_FILE");
+}
