@@ -10,4 +10,5 @@ export type {
   SearchDocumentsOptions,
 } from "./vectorstore/langchain-options.js";
 export type { RetrieverExtras, RetrieverFields } from "./vectorstore/langchain-retriever.js";
-export type { StoreLocation, StoreOptions } from "./vectorstore/location.js";
+export type { StoreLocation } from "./vectorstore/location.js";
+export type { StoreOptions } from "./vectorstore/store-options.js";

@@ -4,5 +4,6 @@ export {
   RuLakeVectorStore,
   type RuLakeVectorStoreOptions,
 } from "./vectorstore/llamaindex.js";
-export type { StoreLocation, StoreOptions } from "./vectorstore/location.js";
+export type { StoreLocation } from "./vectorstore/location.js";
 export type { NodeMetadata } from "./vectorstore/nodes.js";
+export type { StoreOptions } from "./vectorstore/store-options.js";

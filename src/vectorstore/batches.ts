@@ -1,3 +1,4 @@
+import { LakeError } from "../errors.js";
 import type { Collection } from "../lake/collection.js";
 import type { Durability, RecordInput } from "../lake/records.js";
 
@@ -21,7 +22,8 @@ export interface BatchOptions {
 
 /**
  * Stores records batch by batch, making each batch while the one before is written: memory stays bounded by two batches.
- * Each batch is atomic. If one fails, those before it remain.
+ * Each batch is atomic. If one fails, those before it remain (`error.context.committed` says how many records, where the
+ * error is ours).
  *
  * @param total - number of records
  * @param make - makes the records from `start` to `end`
@@ -34,6 +36,7 @@ export async function upsertInBatches<Meta extends object>(
 ): Promise<void> {
   signal?.throwIfAborted();
   let writing: Promise<void> = Promise.resolve();
+  let done = 0;
   try {
     for (let start = 0; start < total; start += batchSize) {
       const end = Math.min(start + batchSize, total);
@@ -41,14 +44,17 @@ export async function upsertInBatches<Meta extends object>(
       await writing;
       signal?.throwIfAborted();
       writing = collection.upsert(records, { durability, signal }).then(() => {
-        onProgress?.({ phase: "add", done: end, total });
+        done = end;
+        onProgress?.({ phase: "add", done, total });
       });
       // It may fail while the next batch is made, before anybody awaits it.
       writing.catch(() => {});
     }
+    await writing;
   } catch (error) {
     await writing.catch(() => {});
+    // The collection knows of its last batch only.
+    if (LakeError.isInstance(error)) error.context.committed = done;
     throw error;
   }
-  await writing;
 }

@@ -5,8 +5,9 @@ import type { CollectionHit, RecordPart, StoredRecord } from "../lake/records.js
 import { type BatchOptions, upsertInBatches } from "./batches.js";
 import { copyCollection } from "./copy.js";
 import { chooseId, documentToRecord, type TextDocument } from "./documents.js";
-import { checkDimensions, lengthMismatch, type OpenedCollection, type StoreOptions } from "./location.js";
+import { checkDimensions, type OpenedCollection } from "./location.js";
 import { searchAccepted } from "./predicate.js";
+import { lengthMismatch, type StoreOptions } from "./store-options.js";
 
 /** A vector as callers have it. */
 export type Vector = readonly number[] | Float32Array;

@@ -1,11 +1,13 @@
 import type { Document } from "@langchain/core/documents";
+import type { MaxMarginalRelevanceSearchOptions } from "@langchain/core/vectorstores";
 import { ConfigError, LakeError } from "../errors.js";
 import type { Filter } from "../lake/filter.js";
 import type { Durability, MmrOptions } from "../lake/records.js";
 import { checkOptions, invalidOption } from "../options.js";
 import type { AddProgress } from "./batches.js";
 import type { RecordAdd } from "./document-store.js";
-import { checkScore, STORE_OPTIONS, type StoreLocation, type StoreOptions } from "./location.js";
+import type { StoreLocation } from "./location.js";
+import { checkScore, STORE_OPTIONS, type StoreOptions } from "./store-options.js";
 
 /**
  * Which documents count: the filter language of the lake, or a function. Both are applied before the best `k` are chosen;
@@ -152,6 +154,16 @@ export function checkSearchOptions<Meta extends object>(
   checkOptions(options.mmr, ["fetchK", "lambda"], `${where}, mmr`);
   checkK(options.k, where);
   checkScore(options.minScore, where);
+}
+
+/** LangChain's options of a search for varied documents, as those of a search. */
+export function readMmrOptions<Meta extends object>(
+  options: MaxMarginalRelevanceSearchOptions<DocumentFilter<Meta>>,
+): SearchDocumentsOptions<Meta> {
+  const where = "RuLakeVectorStore.maxMarginalRelevanceSearch";
+  checkOptions(options, ["k", "fetchK", "lambda", "filter"], where);
+  const { fetchK, lambda, ...rest } = options;
+  return { ...rest, mmr: { fetchK, lambda } };
 }
 
 function checkK(k: unknown, where: string): void {

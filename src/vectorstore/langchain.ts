@@ -1,18 +1,16 @@
 import type { Callbacks } from "@langchain/core/callbacks/manager";
-import { Document, type DocumentInterface } from "@langchain/core/documents";
+import type { Document, DocumentInterface } from "@langchain/core/documents";
 import type { EmbeddingsInterface } from "@langchain/core/embeddings";
 import {
   type MaxMarginalRelevanceSearchOptions,
   SaveableVectorStore,
   type VectorStoreRetriever,
 } from "@langchain/core/vectorstores";
-import { ConfigError } from "../errors.js";
 import type { Collection } from "../lake/collection.js";
-import type { StoredRecord } from "../lake/records.js";
-import { checkOptions } from "../options.js";
 import { findCopy } from "./copy.js";
-import { DocumentStore, type RecordFilter, type Vector } from "./document-store.js";
-import { recordToDocument } from "./documents.js";
+import { DocumentStore, type Vector } from "./document-store.js";
+import { textsToDocuments } from "./documents.js";
+import { onDocuments, toDocument } from "./langchain-documents.js";
 import { embedDocuments, embedQuery, knownDimensions } from "./langchain-embedding.js";
 import {
   type AddDocumentsOptions,
@@ -23,20 +21,15 @@ import {
   type RuLakeVectorStoreLocation,
   type RuLakeVectorStoreOptions,
   readAddOptions,
+  readMmrOptions,
   readSelection,
   type SearchDocumentsOptions,
   splitFactoryOptions,
   splitLocation,
 } from "./langchain-options.js";
 import { makeRetriever, type RetrieverFields } from "./langchain-retriever.js";
-import {
-  checkDimensions,
-  checkStoreOptions,
-  type IfMissing,
-  lengthMismatch,
-  openCollection,
-  type StoreLocation,
-} from "./location.js";
+import { checkDimensions, type IfMissing, openCollection, type StoreLocation } from "./location.js";
+import { checkStoreOptions, lengthMismatch, notMadeWithNew } from "./store-options.js";
 
 /** LangChain's default. */
 const K = 4;
@@ -79,12 +72,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   protected constructor(embeddings: EmbeddingsInterface, store: DocumentStore<Meta>, key?: symbol) {
     // LangChain keeps this argument for tracing and JSON: nothing goes in.
     super(embeddings, {});
-    if (key !== FROM_OPEN) {
-      throw new ConfigError("RuLakeVectorStore is not made with new", {
-        code: "USE_OPEN",
-        hint: "await RuLakeVectorStore.open('./lake/docs', embeddings)",
-      });
-    }
+    if (key !== FROM_OPEN) throw notMadeWithNew("embeddings");
     this.#store = store as DocumentStore<Meta>;
   }
 
@@ -129,11 +117,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
     options: RuLakeVectorStoreLocation<Meta> & AddDocumentsOptions,
   ): Promise<RuLakeVectorStore<Meta>> {
     const where = "RuLakeVectorStore.fromTexts";
-    const list = Array.isArray(metadatas) ? metadatas : texts.map(() => ({ ...metadatas }));
-    if (list.length !== 0 && list.length !== texts.length) {
-      throw lengthMismatch(where, "metadatas", list.length, texts.length);
-    }
-    const documents = texts.map((pageContent, i) => ({ pageContent, metadata: list[i] ?? ({} as Meta) }));
+    const documents = textsToDocuments(texts, metadatas, where);
     return RuLakeVectorStore.#fill<Meta>(documents, embeddings, options, where);
   }
 
@@ -228,8 +212,8 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   /**
    * Embeds documents and stores them, replacing those with the same id.
    *
-   * A batch is embedded while the one before is written; each is atomic. When one fails, those before it remain:
-   * adding again with the same ids is safe.
+   * A batch is embedded while the one before is written; each is atomic. When one fails, those before it remain
+   * (`error.context.committed` says how many documents, where the error is ours): adding again with the same ids is safe.
    *
    * @param options - see {@link AddDocumentsOptions}; an array is taken for the ids
    * @returns the ids, in the order of the documents
@@ -358,13 +342,8 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
     options: MaxMarginalRelevanceSearchOptions<DocumentFilter<Meta>>,
     _callbacks?: Callbacks,
   ): Promise<Document<Meta>[]> {
-    checkOptions(
-      options,
-      ["k", "fetchK", "lambda", "filter"],
-      "RuLakeVectorStore.maxMarginalRelevanceSearch",
-    );
-    const { fetchK, lambda, ...rest } = options;
-    return (await this.search(query, { ...rest, mmr: { fetchK, lambda } })).map(([document]) => document);
+    const found = await this.search(query, readMmrOptions(options));
+    return found.map(([document]) => document);
   }
 
   /**
@@ -386,11 +365,9 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
     metadata?: Record<string, unknown>,
     verbose?: boolean,
   ): VectorStoreRetriever<this> {
-    const given =
-      typeof kOrFields === "number"
-        ? { k: kOrFields, filter, callbacks, tags, metadata, verbose }
-        : { ...kOrFields };
-    return makeRetriever<Meta, this>(this, given as RetrieverFields<this>);
+    const numbered = { k: kOrFields, filter, callbacks, tags, metadata, verbose };
+    const fields = typeof kOrFields === "number" ? numbered : (kOrFields ?? {});
+    return makeRetriever<Meta, this>(this, fields as RetrieverFields<this>);
   }
 
   /**
@@ -412,14 +389,4 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function toDocument<Meta extends object>(record: StoredRecord<Meta>): Document<Meta> {
-  return new Document<Meta>(recordToDocument(record));
-}
-
-/** LangChain's functions judge documents, the store's records. */
-function onDocuments<Meta extends object>(filter: DocumentFilter<Meta>): RecordFilter<Meta> {
-  if (typeof filter !== "function") return filter;
-  return (record) => filter(toDocument(record));
 }

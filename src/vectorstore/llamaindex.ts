@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import {
   type BaseEmbedding,
   type BaseNode,
@@ -16,17 +15,10 @@ import type { Collection } from "../lake/collection.js";
 import type { Filter } from "../lake/filter.js";
 import type { CollectionHit, RecordInput, StoredRecord } from "../lake/records.js";
 import { checkOptions } from "../options.js";
-import {
-  checkDimensions,
-  checkStoreOptions,
-  type OpenedCollection,
-  openCollection,
-  STORE_OPTIONS,
-  type StoreLocation,
-  type StoreOptions,
-} from "./location.js";
+import { checkDimensions, type OpenedCollection, openCollection, type StoreLocation } from "./location.js";
 import { filterByDocuments, translateFilters } from "./metadata-filters.js";
 import { type NodeJson, type NodeMetadata, nodeToRecord, REF_DOC_PATH, recordToNode } from "./nodes.js";
+import { checkStoreOptions, notMadeWithNew, STORE_OPTIONS, type StoreOptions } from "./store-options.js";
 
 /** Options of {@link RuLakeVectorStore.open}. */
 export interface RuLakeVectorStoreOptions extends StoreOptions {
@@ -50,8 +42,6 @@ export interface RuLakeQueryParams {
 
 const OPEN_OPTIONS = [...STORE_OPTIONS, "embedModel"] as const;
 const QUERY_PARAMS = ["filter", "minScore", "recallTarget", "fetchK", "signal"] as const;
-/** Nodes turned into records in one turn of the event loop; their JSON and hashes take a while. */
-const TURN = 100;
 
 /** Whoever has it may construct; only this module does. */
 const FROM_OPEN = Symbol("RuLakeVectorStore.open");
@@ -88,12 +78,7 @@ export class RuLakeVectorStore
   /** Use {@link RuLakeVectorStore.open}. */
   protected constructor(embedModel: BaseEmbedding, opened: object, options: StoreOptions, key?: symbol) {
     super({ embedModel });
-    if (key !== FROM_OPEN) {
-      throw new ConfigError("RuLakeVectorStore is not made with new", {
-        code: "USE_OPEN",
-        hint: "await RuLakeVectorStore.open('./lake/docs', { embedModel })",
-      });
-    }
+    if (key !== FROM_OPEN) throw notMadeWithNew("{ embedModel }");
     this.#opened = opened as OpenedCollection<NodeMetadata>;
     this.#options = options;
   }
@@ -263,11 +248,9 @@ function toRecord(node: BaseNode): RecordInput<NodeMetadata> {
   return nodeToRecord(node.toJSON() as NodeJson, node.getEmbedding(), node.sourceNode?.nodeId ?? node.id_);
 }
 
-async function* recordsOf(nodes: readonly BaseNode[]): AsyncGenerator<RecordInput<NodeMetadata>> {
-  for (const [i, node] of nodes.entries()) {
-    if (i % TURN === TURN - 1) await setImmediate();
-    yield toRecord(node);
-  }
+/** One by one, as the collection asks for them: JSON and hashes take a while, and it minds the event loop. */
+function* recordsOf(nodes: readonly BaseNode[]): Generator<RecordInput<NodeMetadata>> {
+  for (const node of nodes) yield toRecord(node);
 }
 
 function toNode(record: StoredRecord<NodeMetadata>): BaseNode {

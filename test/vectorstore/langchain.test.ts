@@ -161,6 +161,19 @@ describe("RuLakeVectorStore for LangChain", () => {
       await expect(store.addDocuments(many, { signal: controller.signal })).rejects.toBe(reason);
     });
 
+    it("says how many documents are stored when a later one is refused", async () => {
+      const many = Array.from(
+        { length: 30 },
+        (_, i) => new Document({ id: `${i}`, pageContent: `text ${i}` }),
+      );
+      const vectors = many.map((_, i) => [1, i === 25 ? Number.NaN : i]);
+      const plain = await RuLakeVectorStore.open({ memory: true }, embeddings, { batchSize: 10 });
+      const error = await failure(plain.addVectors(vectors, many));
+      expect([error.code, error.context.committed]).toEqual(["NOT_FINITE", 20]);
+      expect(await plain.count()).toBe(20);
+      await plain.close();
+    });
+
     it("keeps the batches before one that cannot be embedded, and passes the error on", async () => {
       const broken = new Error("the model is gone");
       class Breaking extends WordEmbeddings {
