@@ -47,7 +47,7 @@ pub(crate) type Quantize = unsafe fn(&[f32], f32, f32, f32, &mut [u8]) -> Quanti
 
 /// The kernels of one CPU level.
 ///
-/// Get one from [`kernels`](crate::kernels) (the best for this CPU) or
+/// Get one from [`kernels()`](crate::kernels()) (the best for this CPU) or
 /// [`for_level`](crate::for_level). All levels return the same bits; see the crate documentation.
 ///
 /// The fields are `unsafe fn` because a function compiled for a CPU feature may only run where that
