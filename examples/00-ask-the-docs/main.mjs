@@ -19,7 +19,7 @@ const questions = [
   "How do I turn off colours in the terminal output?",
   "How can I limit how many promises run at the same time?",
   "How do I make an option required in commander?",
-  "How does rulake store its index on disk?",
+  "How do I trace my LangChain calls with LangSmith?",
 ];
 
 /** Standard output has the result and nothing else. */
