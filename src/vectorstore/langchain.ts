@@ -69,7 +69,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   }
 
   /** Use {@link RuLakeVectorStore.open} or a factory. */
-  protected constructor(embeddings: EmbeddingsInterface, store: DocumentStore<Meta>, key?: symbol) {
+  protected constructor(embeddings: EmbeddingsInterface, store: object, key?: symbol) {
     // LangChain keeps this argument for tracing and JSON: nothing goes in.
     super(embeddings, {});
     if (key !== FROM_OPEN) throw notMadeWithNew("embeddings");
