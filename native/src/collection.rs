@@ -1,22 +1,47 @@
 //! A collection as a JavaScript class.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
-use rulake::{Batch, Collection, Commit, Durability, Include, Scan, SearchRequest, Selection};
+use rulake::{
+    Batch, Collection, Commit, Durability, Include, Lake, Scan, SearchRequest, Selection,
+};
 
 use crate::error::{Failure, Result};
 use crate::job::{JobControl, run_guarded};
+use crate::lake::release;
 use crate::parameters::to_number;
 use crate::pool::{self, Lane};
 use crate::records::{FoundRecords, IdBatch, UpsertBatch};
 
-/// A handle on a collection.
+/// A handle on a collection. It keeps its lake open, and so does every job.
 #[napi]
 pub struct NativeCollection {
+    held: Held,
+}
+
+/// A collection and the lake that must not close meanwhile.
+#[derive(Clone)]
+struct Held {
     collection: Collection,
+    lake: Arc<Lake>,
+}
+
+impl Deref for Held {
+    type Target = Collection;
+
+    fn deref(&self) -> &Collection {
+        &self.collection
+    }
+}
+
+impl Drop for NativeCollection {
+    fn drop(&mut self) {
+        release(&mut self.held.lake);
+    }
 }
 
 /// What a write did.
@@ -101,8 +126,10 @@ pub struct VerifyResult {
 }
 
 impl NativeCollection {
-    pub fn new(collection: Collection) -> Self {
-        Self { collection }
+    pub fn new(collection: Collection, lake: Arc<Lake>) -> Self {
+        Self {
+            held: Held { collection, lake },
+        }
     }
 
     /// A promise that the writer's thread settles.
@@ -129,27 +156,25 @@ impl NativeCollection {
     /// Its name.
     #[napi(getter, catch_unwind)]
     pub fn name(&self) -> String {
-        self.collection.name().to_owned()
+        self.held.name().to_owned()
     }
 
     /// `cosine`, `ip` or `l2`.
     #[napi(getter, catch_unwind)]
     pub fn metric(&self) -> String {
-        self.collection.metric().name().to_owned()
+        self.held.metric().name().to_owned()
     }
 
     /// Numbers in a vector, once known.
     #[napi(getter, catch_unwind)]
     pub fn dimensions(&self) -> Option<u32> {
-        self.collection
-            .dimensions()
-            .and_then(|n| u32::try_from(n).ok())
+        self.held.dimensions().and_then(|n| u32::try_from(n).ok())
     }
 
     /// Records right now.
     #[napi(getter, catch_unwind)]
     pub fn size(&self) -> f64 {
-        to_number(self.collection.len())
+        to_number(self.held.len())
     }
 
     /// Commits a batch, which is empty afterwards.
@@ -164,7 +189,7 @@ impl NativeCollection {
         buffered: bool,
     ) -> napi::Result<Object<'env>> {
         let pieces = batch.take();
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         Self::promise(env, move |done| {
             let large = pieces.len() > 1;
             let commit = move || match Batch::join(pieces) {
@@ -201,7 +226,7 @@ impl NativeCollection {
             (None, Some(filter)) => Selection::Filter(filter),
             (None, None) => Selection::All,
         };
-        let collection = &self.collection;
+        let collection = &self.held;
         Self::promise(env, |done| {
             collection.delete(selection, durability(buffered), |result| {
                 done(result.map_err(Failure::from))
@@ -220,7 +245,7 @@ impl NativeCollection {
         ids: &IdBatch,
         include: IncludeParameters,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         let ids = ids.take();
         run_guarded(
             env,
@@ -241,7 +266,7 @@ impl NativeCollection {
         filter: Option<String>,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         let control = JobControl::handle(control);
         run_guarded(
             env,
@@ -264,7 +289,7 @@ impl NativeCollection {
         parameters: CollectionSearchParameters,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         let control = JobControl::handle(control);
         let vectors = vectors.to_vec();
         run_guarded(
@@ -293,7 +318,7 @@ impl NativeCollection {
         filter: Option<String>,
         include: IncludeParameters,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         run_guarded(
             env,
             Lane::Search,
@@ -316,7 +341,7 @@ impl NativeCollection {
         env: &'env Env,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         let control = JobControl::handle(control);
         run_guarded(
             env,
@@ -348,7 +373,7 @@ impl NativeCollection {
     /// By rejection: those of [`Collection::compact`].
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn compact<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         run_guarded(
             env,
             Lane::Work,
@@ -363,7 +388,7 @@ impl NativeCollection {
     /// By rejection: `CLOSED`.
     #[napi(ts_return_type = "Promise<CollectionCounts>", catch_unwind)]
     pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let collection = self.collection.clone();
+        let collection = self.held.clone();
         run_guarded(
             env,
             Lane::Search,
@@ -375,7 +400,7 @@ impl NativeCollection {
     /// Ends the use of this handle.
     #[napi(catch_unwind)]
     pub fn close(&self) {
-        self.collection.close();
+        self.held.close();
     }
 }
 

@@ -16,7 +16,7 @@ use crate::pool::{self, Lane};
 /// A handle on a lake. Jobs hold the lake themselves.
 #[napi]
 pub struct NativeLake {
-    lake: Option<Arc<Lake>>,
+    lake: Arc<Lake>,
 }
 
 /// How a collection is created or must be like; checked in TypeScript for type.
@@ -49,7 +49,7 @@ pub fn open_lake(env: &Env, path: Option<String>, read_only: bool) -> napi::Resu
         },
         |_, lake| {
             Ok(NativeLake {
-                lake: Some(Arc::new(lake)),
+                lake: Arc::new(lake),
             })
         },
     )
@@ -57,17 +57,10 @@ pub fn open_lake(env: &Env, path: Option<String>, read_only: bool) -> napi::Resu
 
 #[napi]
 impl NativeLake {
-    fn shared(&self) -> Result<Arc<Lake>> {
-        self.lake.clone().ok_or_else(|| Failure::closed("lake"))
-    }
-
     /// The directory, with links resolved.
     #[napi(getter, catch_unwind)]
     pub fn path(&self) -> Option<String> {
-        self.lake
-            .as_ref()
-            .and_then(|lake| lake.path())
-            .map(|path| path.display().to_string())
+        self.lake.path().map(|path| path.display().to_string())
     }
 
     /// Opens or creates a collection.
@@ -81,12 +74,15 @@ impl NativeLake {
         name: String,
         parameters: CollectionParameters,
     ) -> napi::Result<Object<'env>> {
-        let lake = self.shared();
+        let lake = self.lake.clone();
         run_guarded(
             env,
             Lane::Work,
-            move || Ok(lake?.collection(&name, parameters.into_options()?)?),
-            |_, collection| Ok(NativeCollection::new(collection)),
+            move || {
+                let collection = lake.collection(&name, parameters.into_options()?)?;
+                Ok((collection, lake))
+            },
+            |_, (collection, lake)| Ok(NativeCollection::new(collection, lake)),
         )
     }
 
@@ -96,11 +92,11 @@ impl NativeLake {
     /// By rejection: those of [`Lake::list`].
     #[napi(ts_return_type = "Promise<string[]>", catch_unwind)]
     pub fn list<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let lake = self.shared();
+        let lake = self.lake.clone();
         run_guarded(
             env,
             Lane::Work,
-            move || Ok(lake?.list()?),
+            move || Ok(lake.list()?),
             |_, names| Ok(names),
         )
     }
@@ -115,11 +111,11 @@ impl NativeLake {
         env: &'env Env,
         name: String,
     ) -> napi::Result<Object<'env>> {
-        let lake = self.shared();
+        let lake = self.lake.clone();
         run_guarded(
             env,
             Lane::Work,
-            move || Ok(lake?.drop_collection(&name)?),
+            move || Ok(lake.drop_collection(&name)?),
             |_, dropped| Ok(dropped),
         )
     }
@@ -130,18 +126,22 @@ impl NativeLake {
     /// By rejection: those of [`Lake::close`].
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let lake = self.shared();
-        run_guarded(env, Lane::Work, move || Ok(lake?.close()?), |_, ()| Ok(()))
+        let lake = self.lake.clone();
+        run_guarded(env, Lane::Work, move || Ok(lake.close()?), |_, ()| Ok(()))
     }
 }
 
 impl Drop for NativeLake {
     fn drop(&mut self) {
-        if let Some(lake) = self.lake.take() {
-            // A handle that was never closed closes with the last reference; that may write a checkpoint.
-            pool::drop_later(lake);
-        }
+        release(&mut self.lake);
     }
+}
+
+/// Lets go of a lake on another thread: a lake nobody has closed closes with the last reference, and may then write a
+/// checkpoint.
+pub fn release(lake: &mut Arc<Lake>) {
+    let stand_in = Arc::new(Lake::in_memory());
+    pool::drop_later(std::mem::replace(lake, stand_in));
 }
 
 impl CollectionParameters {

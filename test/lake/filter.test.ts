@@ -1,0 +1,121 @@
+import { type Collection, type Filter, RuLake } from "rulake";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { failure, ids } from "./scratch.js";
+
+let lake: RuLake;
+let docs: Collection;
+
+const records: Record<string, Record<string, unknown>> = {
+  full: { n: 5, s: "Größe", b: true, nil: null, tags: ["red", "blue"], o: { in: { x: 1 } }, at: new Date(0) },
+  dotted: { "o.in": { x: 2 }, n: 5.5, s: "", tags: [], list: [{ x: 1 }] },
+  text: { n: "5", s: "z😀" },
+  none: {},
+};
+
+beforeAll(async () => {
+  lake = await RuLake.open({ memory: true });
+  docs = await lake.collection("docs");
+  await docs.upsert(
+    Object.entries(records).map(([id, metadata], i) => ({
+      id,
+      metadata,
+      vector: [1, i],
+      text: `Text of ${id}`,
+    })),
+  );
+});
+afterAll(() => lake.close());
+
+const cases: [object, string[]][] = [
+  [{}, ["full", "dotted", "text", "none"]],
+  [{ n: 5 }, ["full"]],
+  [{ n: { $eq: "5" } }, ["text"]],
+  [{ n: { $ne: 5 } }, ["dotted", "text"]],
+  [{ n: { $gt: 5 } }, ["dotted"]],
+  [{ n: { $gte: 5, $lt: 5.5 } }, ["full"]],
+  [{ n: { $lte: "6" } }, ["text"]],
+  [{ s: { $gt: "z\uffff" } }, ["text"]],
+  [{ n: { $in: [5, "5", null] } }, ["full", "text"]],
+  [{ n: { $nin: [5] } }, ["dotted", "text"]],
+  [{ nil: null }, ["full"]],
+  [{ nil: { $exists: true } }, ["full"]],
+  [{ n: { $exists: false } }, ["none"]],
+  [{ s: { $isEmpty: true } }, ["dotted", "none"]],
+  [{ s: { $isEmpty: false } }, ["full", "text"]],
+  [{ tags: { $isEmpty: true } }, ["dotted", "text", "none"]],
+  [{ tags: { $contains: "red" } }, ["full"]],
+  [{ tags: { $containsAny: ["green", "blue"] } }, ["full"]],
+  [{ tags: { $containsAll: ["red", "blue"] } }, ["full"]],
+  [{ tags: { $containsAll: ["red", "green"] } }, []],
+  [{ tags: ["red", "blue"] }, ["full"]],
+  [{ tags: "red" }, []],
+  [{ s: { $contains: "röß" } }, ["full"]],
+  [{ s: { $startsWith: "Gr" } }, ["full"]],
+  [{ s: { $textMatch: "GRÖSSE" } }, []],
+  [{ s: { $textMatch: "gRÖ" } }, ["full"]],
+  [{ "o.in.x": 1 }, ["full"]],
+  [{ "o.in.x": 2 }, ["dotted"]],
+  [{ "list.x": 1 }, []],
+  [{ o: { in: { x: 1 } } }, ["full"]],
+  [{ at: new Date(0) }, ["full"]],
+  [{ at: { $lt: new Date() } }, ["full"]],
+  [{ $not: { n: { $gte: 5 } } }, ["text", "none"]],
+  [{ n: { $not: { $gte: 5 } } }, ["text", "none"]],
+  [{ $or: [{ n: 5 }, { n: "5" }] }, ["full", "text"]],
+  [{ $and: [{ n: { $exists: true } }, { b: { $ne: false } }] }, ["full"]],
+  [{ $or: [] }, []],
+  [{ $and: [] }, ["full", "dotted", "text", "none"]],
+  [{ $id: { $in: ["none", "text"] } }, ["text", "none"]],
+  [{ $text: { $textMatch: "OF D" } }, ["dotted"]],
+];
+
+describe("a filter", () => {
+  it.each(cases)("%j", async (filter, expected) => {
+    const found = await docs.search([1, 0], { k: 10, filter: filter as Filter });
+    expect(ids(found).sort()).toEqual([...expected].sort());
+    expect(await docs.count(filter as Filter)).toBe(expected.length);
+    const scanned: string[] = [];
+    for await (const record of docs.scan({ filter: filter as Filter })) scanned.push(record.id);
+    expect(scanned).toEqual(expected);
+  });
+
+  it("is applied before the best are chosen", async () => {
+    const many = await lake.collection("many");
+    await many.upsert(
+      Array.from({ length: 1000 }, (_, i) => ({
+        id: `r${i}`,
+        vector: [1000 - i, i],
+        metadata: { last: i >= 997 },
+      })),
+    );
+    expect(ids(await many.search([1, 0], { k: 3, filter: { last: true } }))).toEqual([
+      "r997",
+      "r998",
+      "r999",
+    ]);
+  });
+
+  const wrong: [unknown, string][] = [
+    [{ a: { $gtee: 1 } }, "did you mean '$gte'?"],
+    [{ $orr: [] }, "did you mean '$or'?"],
+    [{ $gt: 1 }, "belongs below a field"],
+    [{ a: { $in: 1 } }, "a.$in: expected an array"],
+    [{ a: { $gt: true } }, "expected a number or a string"],
+    [{ a: { $exists: "yes" } }, "expected true or false"],
+    [{ a: { $gt: 1, b: 1 } }, "cannot stand in one object"],
+    [{ a: Number.NaN }, "NaN cannot be compared"],
+    [{ a: undefined }, "undefined is no value"],
+    [{ a: { $in: [1n] } }, "cannot be stored"],
+    [{ a: /x/ }, "is no JSON value"],
+    [[], "expected an object"],
+    ["a = 1", "expected an object"],
+    [null, "expected an object"],
+  ];
+
+  it.each(wrong)("that is wrong says so: %o", async (filter, text) => {
+    const error = await failure(docs.search([1, 0], { filter: filter as Filter }));
+    expect(error.code).toBe("INVALID_FILTER");
+    expect(error.message).toContain(text);
+    expect((await failure(docs.count(filter as Filter))).code).toBe("INVALID_FILTER");
+  });
+});
