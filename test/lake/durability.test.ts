@@ -1,0 +1,224 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { RuLake } from "rulake";
+import { afterEach, describe, expect, it } from "vitest";
+import { failure, ids, noise, scratchDirectory } from "./scratch.js";
+
+const scratch = scratchDirectory();
+const rounds = process.env.RULAKE_HEAVY === "1" ? 300 : 25;
+const script = fileURLToPath(new URL("writer-process.mjs", import.meta.url));
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+});
+
+/** A process that writes, and the lines it has printed. */
+async function startWriter(place: string, ...args: string[]) {
+  const child = spawn(process.execPath, [script, place, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  children.push(child);
+  const lines: string[] = [];
+  let rest = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop() ?? "";
+    lines.push(...parts);
+  });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  while (lines[0] !== "ready") {
+    if (child.exitCode !== null) throw new Error("the writer ended early");
+    await sleep(5);
+  }
+  return {
+    child,
+    kill: async (): Promise<string[]> => {
+      child.kill("SIGKILL");
+      await ended;
+      return lines.slice(1);
+    },
+  };
+}
+
+describe("a process killed at any moment", () => {
+  it(
+    `has lost nothing acknowledged and left no half of a batch, ${rounds} times`,
+    async () => {
+      const place = scratch();
+      const expected = new Map<string, string>();
+      let next = 0;
+      let acknowledged = 0;
+      for (let i = 0; i < rounds; i++) {
+        const writer = await startWriter(place, String(next));
+        // Mostly soon, while few writes separate two kills; sometimes later.
+        await sleep(Math.random() ** 2 * 120);
+        const lines = await writer.kill();
+        for (const line of lines) {
+          const [batch = "", text = ""] = line.split(" ");
+          expected.set(batch, text);
+        }
+        acknowledged += lines.length;
+        next += lines.length;
+        await using lake = await RuLake.open(place);
+        const docs = await lake.collection("docs");
+        const found = new Map<string, Set<string>>();
+        for await (const { id, text, metadata } of docs.scan()) {
+          expect(metadata).toEqual({ round: Number(text) });
+          const batch = id.split("-")[0] ?? "";
+          found.set(batch, (found.get(batch) ?? new Set()).add(text ?? ""));
+        }
+        // The one write that was under way may be there or not.
+        const underWay = { batch: String(next % 5), text: next % 9 === 8 ? "gone" : String(next) };
+        for (let batch = 0; batch < 5; batch++) {
+          const texts = [...(found.get(String(batch)) ?? ["gone"])];
+          expect(texts, "whole batches").toHaveLength(1);
+          const allowed = [expected.get(String(batch)) ?? "gone"];
+          if (String(batch) === underWay.batch) allowed.push(underWay.text);
+          expect(allowed).toContain(texts[0]);
+          if (texts[0] === underWay.text && String(batch) === underWay.batch) {
+            expected.set(String(batch), underWay.text);
+          }
+        }
+        const counted = [...found.keys()].length * 20;
+        expect(docs.size).toBe(counted);
+        expect(await docs.search(noise(8), { k: 200 })).toHaveLength(counted);
+        if (i % 5 === 0) expect(await docs.verify()).toMatchObject({ problems: [] });
+        next += 1;
+      }
+      expect(acknowledged).toBeGreaterThan(rounds);
+    },
+    rounds * 5_000,
+  );
+});
+
+describe("a lake that another process writes to", () => {
+  it("is locked, names the holder, and is free when that process is gone", async () => {
+    const place = scratch();
+    const writer = await startWriter(place, "0", "open");
+    const error = await failure(RuLake.open(place));
+    expect(error.code).toBe("LAKE_LOCKED");
+    expect(error.category).toBe("transient");
+    expect(error.isRetryable()).toBe(true);
+    expect(error.message).toMatch(
+      new RegExp(`process ${writer.child.pid} on .+, since \\d{4}-\\d\\d-\\d\\dT`),
+    );
+    const reader = await RuLake.open(place, { readOnly: true });
+    expect(await reader.list()).toEqual(["docs"]);
+    await reader.close();
+    await writer.kill();
+    const lake = await RuLake.open(place);
+    await lake.close();
+  });
+});
+
+/** A lake with a checkpoint and a log, and its directory. */
+async function sample(): Promise<string> {
+  const place = scratch();
+  const lake = await RuLake.open(place);
+  const docs = await lake.collection("docs");
+  await docs.upsert([{ id: "a", vector: [1, 0], text: "checkpointed", metadata: { n: 1 } }]);
+  await docs.compact();
+  await docs.upsert([{ id: "b", vector: [0, 1], text: "logged" }]);
+  await docs.upsert([{ id: "c", vector: [1, 1], text: "logged" }]);
+  await lake.close();
+  return place;
+}
+
+function only(place: string, folder: string, suffix: string): string {
+  const dir = path.join(place, "docs", folder);
+  const name = readdirSync(dir, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(suffix))
+    .sort()
+    .at(-1);
+  if (name === undefined) throw new Error(`no ${suffix} in ${dir}`);
+  return path.join(dir, name);
+}
+
+async function openDocs(place: string) {
+  const lake = await RuLake.open(place);
+  try {
+    return { lake, docs: await lake.collection("docs") };
+  } catch (error) {
+    await lake.close();
+    throw error;
+  }
+}
+
+describe("a reopened collection", () => {
+  it("has what the checkpoint and the log hold", async () => {
+    const place = await sample();
+    const { lake, docs } = await openDocs(place);
+    expect(ids(await docs.search([1, 0.1], { k: 9 }))).toEqual(["a", "c", "b"]);
+    expect((await docs.stats()).walBytes).toBeGreaterThan(0);
+    await docs.delete({ ids: ["b"] });
+    await lake.close();
+    const again = await openDocs(place);
+    expect(ids(await again.docs.get(["a", "b", "c"]))).toEqual(["a", "c"]);
+    await again.lake.close();
+  });
+
+  it("has what was written with durability 'buffered'", async () => {
+    const place = scratch();
+    const lake = await RuLake.open(place);
+    const docs = await lake.collection("docs");
+    await docs.upsert([{ id: "a", vector: [1] }], { durability: "buffered" });
+    await docs.delete({ ids: ["x"] }, { durability: "buffered" });
+    await lake.close();
+    const { lake: again, docs: found } = await openDocs(place);
+    expect(found.size).toBe(1);
+    await again.close();
+  });
+
+  it("cuts a torn tail off the log and goes on", async () => {
+    const place = await sample();
+    const log = only(place, "wal", ".log");
+    const { size } = statSync(log);
+    appendFileSync(log, readFileSync(log).subarray(32, 60));
+    const { lake, docs } = await openDocs(place);
+    expect(docs.size).toBe(3);
+    expect(statSync(log).size).toBe(size);
+    await docs.upsert([{ id: "d", vector: [2, 1] }]);
+    await lake.close();
+    const again = await openDocs(place);
+    expect(again.docs.size).toBe(4);
+    await again.lake.close();
+  });
+
+  it.each([
+    ["wal", ".log", 80],
+    ["manifest", ".json", 100],
+    ["seg", "rows.bin", 20],
+    ["seg", "index.rbq", 100],
+  ])("tells damage in %s/*%s from a crash, and names the file", async (folder, suffix, at) => {
+    const place = await sample();
+    const file = only(place, folder, suffix);
+    const bytes = readFileSync(file);
+    bytes[at] = (bytes[at] ?? 0) ^ 4;
+    writeFileSync(file, bytes);
+    const error = await failure(openDocs(place));
+    expect(error.code).toBe("CORRUPT_FILE");
+    expect(error.context.path).toBe(file);
+    expect(error.category).toBe("permanent");
+    bytes[at] = (bytes[at] ?? 0) ^ 4;
+    writeFileSync(file, bytes);
+    const { lake, docs } = await openDocs(place);
+    expect(await docs.verify()).toMatchObject({ ok: true });
+    await lake.close();
+  });
+
+  it("finds damage under its feet with verify()", async () => {
+    const place = await sample();
+    const { lake, docs } = await openDocs(place);
+    const file = only(place, "manifest", ".json");
+    const bytes = readFileSync(file);
+    writeFileSync(file, Buffer.from(bytes).fill("x", 50, 51));
+    const report = await docs.verify();
+    expect(report.ok).toBe(false);
+    expect(report.problems.map((problem) => problem.file)).toContain(file);
+    writeFileSync(file, bytes);
+    expect(await docs.verify()).toMatchObject({ ok: true, records: 3 });
+    await lake.close();
+  });
+});

@@ -1,0 +1,34 @@
+// Writes to a lake for ever and prints what was acknowledged, one line a write: the text that its records now have.
+// Arguments: the lake, the first round, and "open" to only hold the lake.
+import { RuLake } from "rulake";
+
+const [place, from, mode] = process.argv.slice(2);
+const lake = await RuLake.open(place);
+const docs = await lake.collection("docs", { dimensions: 8 });
+process.stdout.write("ready\n");
+if (mode === "open") setInterval(() => {}, 1000);
+
+const vector = (round, i) =>
+  Float32Array.from({ length: 8 }, (_, d) => Math.sin(round * 31 + i * 7 + d) + 0.01);
+
+/** A write of batch `b` in round `r` gives each of its 20 records the text `r`; every ninth one deletes them. */
+async function write(round) {
+  const batch = round % 5;
+  const ids = Array.from({ length: 20 }, (_, i) => `${batch}-${i}`);
+  const deletes = round % 9 === 8;
+  if (deletes) await docs.delete({ ids });
+  else {
+    await docs.upsert(
+      ids.map((id, i) => ({ id, vector: vector(round, i), text: String(round), metadata: { round } })),
+    );
+  }
+  process.stdout.write(`${batch} ${deletes ? "gone" : round}\n`);
+}
+
+if (mode !== "open") {
+  for (let round = Number(from); ; round++) {
+    // Now and then several at once, and a checkpoint beside them.
+    if (round % 7 === 3) void docs.compact();
+    await write(round);
+  }
+}
