@@ -250,8 +250,12 @@ impl NativeCollection {
         run_guarded(
             env,
             Lane::Search,
-            move || Ok(collection.get(&ids, include.into())?),
-            |_, records| Ok(FoundRecords::from_records(records)),
+            move || {
+                Ok(FoundRecords::from_records(
+                    collection.get(&ids, include.into())?,
+                ))
+            },
+            |_, found| Ok(found),
         )
     }
 
@@ -296,14 +300,15 @@ impl NativeCollection {
             env,
             Lane::Search,
             move || {
-                Ok(collection.search(
+                let answers = collection.search(
                     &vectors,
                     queries as usize,
                     &parameters.into(),
                     Some(control.cancel_flag()),
-                )?)
+                )?;
+                Ok(FoundRecords::from_matches(answers))
             },
-            |_, answers| Ok(FoundRecords::from_matches(answers)),
+            |_, found| Ok(found),
         )
     }
 
@@ -432,9 +437,11 @@ impl NativeScan {
             move || {
                 let mut scan = scan.lock().unwrap_or_else(PoisonError::into_inner);
                 let scan = scan.as_mut().ok_or_else(|| Failure::closed("scan"))?;
-                Ok(scan.next_chunk(rows as usize, bytes as usize, Some(control.cancel_flag()))?)
+                let records =
+                    scan.next_chunk(rows as usize, bytes as usize, Some(control.cancel_flag()))?;
+                Ok(FoundRecords::from_records(records))
             },
-            |_, records| Ok(FoundRecords::from_records(records)),
+            |_, found| Ok(found),
         )
     }
 

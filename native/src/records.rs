@@ -123,7 +123,7 @@ impl IdBatch {
     }
 }
 
-/// Records found, read in pieces.
+/// Records found, read in pieces. Made by the job that finds them: there may be many.
 #[napi]
 pub struct FoundRecords {
     // Only the JavaScript thread has it.
