@@ -2,16 +2,20 @@
 // Arguments: the lake, the first round, and "open" to only hold the lake.
 import { RuLake } from "rulake";
 
-const [place, from, mode] = process.argv.slice(2);
+const [place = "", from, mode] = process.argv.slice(2);
 const lake = await RuLake.open(place);
 const docs = await lake.collection("docs", { dimensions: 8 });
 process.stdout.write("ready\n");
 if (mode === "open") setInterval(() => {}, 1000);
 
-const vector = (round, i) =>
+const vector = (/** @type {number} */ round, /** @type {number} */ i) =>
   Float32Array.from({ length: 8 }, (_, d) => Math.sin(round * 31 + i * 7 + d) + 0.01);
 
-/** A write of batch `b` in round `r` gives each of its 20 records the text `r`; every ninth one deletes them. */
+/**
+ * Gives each of the 20 records of one of five batches the round as text; every ninth round deletes them.
+ *
+ * @param {number} round
+ */
 async function write(round) {
   const batch = round % 5;
   const ids = Array.from({ length: 20 }, (_, i) => `${batch}-${i}`);
