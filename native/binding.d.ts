@@ -101,12 +101,12 @@ export declare class NativeCollection {
    */
   count(filter?: string | undefined | null, control?: JobControl | undefined | null): Promise<number>
   /**
-   * Searches for each vector of a row-major matrix.
+   * Searches for each of `queries` vectors in a row-major matrix.
    *
    * # Errors
    * By rejection: those of [`Collection::search`].
    */
-  search(vectors: Float32Array, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<FoundRecords>
+  search(vectors: Float32Array, queries: number, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<FoundRecords>
   /**
    * Starts a walk over the records of the present state.
    *
