@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
-use rulake::{
-    Batch, Collection, Commit, Durability, Include, Lake, Scan, SearchRequest, Selection,
-};
+use rulake::{Batch, Collection, Commit, Durability, Lake, Scan, Selection};
 
+use crate::collection_parameters::{
+    CollectionCounts, CollectionSearchParameters, IncludeParameters, VerifyResult, WriteResult,
+};
 use crate::error::{Failure, Result};
 use crate::job::{JobControl, run_guarded};
 use crate::lake::release;
@@ -44,87 +45,6 @@ impl Drop for NativeCollection {
     }
 }
 
-/// What a write did.
-#[napi(object, object_from_js = false)]
-pub struct WriteResult {
-    /// Number of the state, twenty digits, so that later ones sort after it.
-    pub snapshot: String,
-    /// Records replaced or deleted.
-    pub affected: f64,
-}
-
-/// Parts of a record to return.
-#[napi(object, object_to_js = false)]
-#[derive(Clone, Copy)]
-pub struct IncludeParameters {
-    /// The vector.
-    pub vector: bool,
-    /// The text.
-    pub text: bool,
-    /// The metadata.
-    pub metadata: bool,
-}
-
-/// How a search is done; checked in TypeScript for type.
-#[napi(object, object_to_js = false)]
-pub struct CollectionSearchParameters {
-    /// Records wanted.
-    pub k: f64,
-    /// Filter as JSON.
-    #[napi(ts_type = "string | undefined")]
-    pub filter: Option<String>,
-    /// Recall to reach on average.
-    #[napi(ts_type = "number | undefined")]
-    pub recall_target: Option<f64>,
-    /// Leave out lower scores.
-    #[napi(ts_type = "number | undefined")]
-    pub min_score: Option<f64>,
-    /// Parts to return.
-    pub include: IncludeParameters,
-}
-
-/// Sizes and counts.
-#[napi(object, object_from_js = false)]
-pub struct CollectionCounts {
-    /// Its name.
-    pub name: String,
-    /// Records.
-    pub records: f64,
-    /// Records with a vector.
-    pub vectors: f64,
-    /// Numbers in a vector, once known.
-    pub dimensions: Option<u32>,
-    /// `cosine`, `ip` or `l2`.
-    pub metric: String,
-    /// Class of the index in use, if there is one.
-    pub index: Option<String>,
-    /// The newest state.
-    pub snapshot: String,
-    /// Number of the newest checkpoint.
-    pub generation: f64,
-    /// Bytes of log to replay.
-    pub wal_bytes: f64,
-    /// Bytes of the checkpoint.
-    pub checkpoint_bytes: f64,
-    /// Bytes of the index.
-    pub index_bytes: f64,
-}
-
-/// What a verification found.
-#[napi(object, object_from_js = false)]
-pub struct VerifyResult {
-    /// Files read.
-    pub files: f64,
-    /// Bytes read.
-    pub bytes: f64,
-    /// Records checked.
-    pub records: f64,
-    /// File of each problem.
-    pub paths: Vec<String>,
-    /// Reason of each problem.
-    pub reasons: Vec<String>,
-}
-
 impl NativeCollection {
     pub fn new(collection: Collection, lake: Arc<Lake>) -> Self {
         Self {
@@ -133,17 +53,14 @@ impl NativeCollection {
     }
 
     /// A promise that the writer's thread settles.
-    fn promise<'env>(
-        env: &'env Env,
+    fn promise(
+        env: &Env,
         start: impl FnOnce(Box<dyn FnOnce(Result<Commit>) + Send>),
-    ) -> napi::Result<Object<'env>> {
+    ) -> napi::Result<Object<'_>> {
         let (deferred, promise) = env.create_deferred()?;
         start(Box::new(move |result| {
             deferred.resolve(move |env| match result {
-                Ok(commit) => Ok(WriteResult {
-                    snapshot: snapshot(commit.sequence),
-                    affected: to_number(commit.affected),
-                }),
+                Ok(commit) => Ok(WriteResult::from(commit)),
                 Err(failure) => Err(failure.into_js(&env)),
             });
         }));
@@ -195,16 +112,16 @@ impl NativeCollection {
             let commit = move || match Batch::join(pieces) {
                 Ok(batch) => {
                     collection.upsert(batch, durability(buffered), |result| {
-                        done(result.map_err(Failure::from))
+                        done(result.map_err(Failure::from));
                     });
                 }
                 Err(error) => done(Err(error.into())),
             };
             // One piece needs no joining, so nothing holds up the event loop.
             if large {
-                pool::spawn(Lane::Work, commit)
+                pool::spawn(Lane::Work, commit);
             } else {
-                commit()
+                commit();
             }
         })
     }
@@ -229,7 +146,7 @@ impl NativeCollection {
         let collection = &self.held;
         Self::promise(env, |done| {
             collection.delete(selection, durability(buffered), |result| {
-                done(result.map_err(Failure::from))
+                done(result.map_err(Failure::from));
             });
         })
     }
@@ -352,23 +269,7 @@ impl NativeCollection {
             env,
             Lane::Work,
             move || Ok(collection.verify(Some(control.cancel_flag()))?),
-            |_, report| {
-                let (paths, reasons) = report
-                    .problems
-                    .into_iter()
-                    .map(|p| (p.path.display().to_string(), p.reason))
-                    .unzip();
-                #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
-                let bytes = report.bytes as f64;
-                let (files, records) = (to_number(report.files), to_number(report.records));
-                Ok(VerifyResult {
-                    files,
-                    bytes,
-                    records,
-                    paths,
-                    reasons,
-                })
-            },
+            |_, report| Ok(VerifyResult::from(report)),
         )
     }
 
@@ -460,55 +361,5 @@ fn durability(buffered: bool) -> Durability {
         Durability::Buffered
     } else {
         Durability::Fsync
-    }
-}
-
-fn snapshot(sequence: u64) -> String {
-    format!("{sequence:020}")
-}
-
-impl From<IncludeParameters> for Include {
-    fn from(include: IncludeParameters) -> Self {
-        Self {
-            vector: include.vector,
-            text: include.text,
-            metadata: include.metadata,
-        }
-    }
-}
-
-impl From<CollectionSearchParameters> for SearchRequest {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`k` saturates, and a target needs no more digits"
-    )]
-    fn from(parameters: CollectionSearchParameters) -> Self {
-        Self {
-            k: parameters.k as usize,
-            filter: parameters.filter,
-            recall_target: parameters.recall_target.map(|target| target as f32),
-            min_score: parameters.min_score,
-            include: parameters.include.into(),
-        }
-    }
-}
-
-impl From<rulake::CollectionStats> for CollectionCounts {
-    #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
-    fn from(stats: rulake::CollectionStats) -> Self {
-        Self {
-            name: stats.name,
-            records: to_number(stats.records),
-            vectors: to_number(stats.vectors),
-            dimensions: stats.dimensions.and_then(|n| u32::try_from(n).ok()),
-            metric: stats.metric.name().to_owned(),
-            index: stats.index.map(|kind| kind.name().to_owned()),
-            snapshot: snapshot(stats.sequence),
-            generation: stats.generation as f64,
-            wal_bytes: stats.wal_bytes as f64,
-            checkpoint_bytes: stats.checkpoint_bytes as f64,
-            index_bytes: to_number(stats.index_bytes),
-        }
     }
 }

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod collection;
+mod collection_parameters;
 mod cpu;
 mod error;
 mod hits;

@@ -28,7 +28,6 @@ impl UpsertBatch {
     /// An empty batch.
     #[napi(constructor, catch_unwind)]
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "made by JavaScript only")]
     pub fn new() -> Self {
         Self {
             pieces: RefCell::default(),
@@ -102,7 +101,6 @@ impl IdBatch {
     /// An empty list.
     #[napi(constructor, catch_unwind)]
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "made by JavaScript only")]
     pub fn new() -> Self {
         Self {
             ids: RefCell::default(),

@@ -14,6 +14,7 @@ use crate::options::Settings;
 use crate::rows::{RowsFile, write_rows};
 use crate::state::State;
 use crate::table::{RowTable, Slot};
+use crate::writer::Writer;
 use crate::{Error, Result, files, wal};
 
 /// Vectors whose codes a rebuilt index starts with; the rest is added in pieces, so memory stays bounded.
@@ -28,7 +29,7 @@ const CATCH_UPS: usize = 5;
 /// Makes a checkpoint of the newest state; nothing happens if there is one already.
 pub(crate) fn run(engine: &Arc<Engine>) -> Result<()> {
     let mut latest = engine.checkpoint();
-    let state = engine.on_writer(|writer| writer.rotate())??;
+    let state = engine.on_writer(Writer::rotate)??;
     let other_index = engine.wants_other_index(&state);
     let (stored, index) = match (engine.dir(), &*latest) {
         (Some(dir), Some(before)) => {

@@ -125,18 +125,17 @@ impl Draft {
         let Some(dimensions) = self.state.dimensions else {
             return Err(Error::Internal("vectors without dimensions".into()));
         };
-        let index = match &self.state.index {
-            Some(index) => index.clone(),
-            None => {
-                let options =
-                    settings.build_options(settings.index.kind(self.state.vectors), dimensions);
-                Arc::new(Index::build(
-                    Vec::new(),
-                    Some(&[]),
-                    &options,
-                    Control::default(),
-                )?)
-            }
+        let index = if let Some(index) = &self.state.index {
+            index.clone()
+        } else {
+            let options =
+                settings.build_options(settings.index.kind(self.state.vectors), dimensions);
+            Arc::new(Index::build(
+                Vec::new(),
+                Some(&[]),
+                &options,
+                Control::default(),
+            )?)
         };
         index.add(&self.added, &self.vectors, Control::default())?;
         self.state.index = Some(index);

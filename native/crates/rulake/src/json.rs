@@ -109,12 +109,10 @@ impl Parser<'_> {
                 return Err(self.error("expected a key"));
             }
             let interner = self.interner;
-            let key = match self.plain_string() {
-                Some(text) => interner.key(text),
-                None => {
-                    let text = self.string()?;
-                    interner.key(&text)
-                }
+            let key = if let Some(text) = self.plain_string() {
+                interner.key(text)
+            } else {
+                interner.key(&self.string()?)
             };
             self.space();
             self.expect(b':', "expected ':'")?;
@@ -297,7 +295,7 @@ mod tests {
         parse_object(text, &Interner::default())
     }
 
-    /// What serde_json makes of the same text, in our form.
+    /// What `serde_json` makes of the same text, in our form.
     fn reference(value: &serde_json::Value, interner: &Interner) -> Value {
         match value {
             serde_json::Value::Null => Value::Null,

@@ -62,8 +62,10 @@ struct Place {
     lake: Mutex<Option<(Arc<Inner>, usize)>>,
 }
 
-static PLACES: LazyLock<Mutex<HashMap<(PathBuf, LakeOptions), Arc<Place>>>> =
-    LazyLock::new(Mutex::default);
+/// Places by directory and the way it is opened.
+type Places = HashMap<(PathBuf, LakeOptions), Arc<Place>>;
+
+static PLACES: LazyLock<Mutex<Places>> = LazyLock::new(Mutex::default);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -259,7 +259,7 @@ mod tests {
                 prop_assert_eq!(rows(&before), model_before.iter().copied().collect::<Vec<_>>());
                 prop_assert_eq!(table.len(), model.len());
                 prop_assert!(table.chunks.iter().all(|chunk| !chunk.is_empty()));
-                for row in -1..next + 1 {
+                for row in -1..=next {
                     let found = table.get(row).map(|slot| matches!(slot, Slot::Stored(n) if i64::from(*n) == row));
                     prop_assert_eq!(found, model.contains(&row).then_some(true));
                 }

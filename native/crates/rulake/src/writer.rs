@@ -134,7 +134,7 @@ impl Writer {
                 let (records, first_row) = (batch.len(), draft.state.next_row);
                 if let Some(log) = self.log_after(draft.state.sequence)? {
                     log.append(Kind::Upsert, |out| {
-                        wal::encode_upsert(out, first_row, &batch)
+                        wal::encode_upsert(out, first_row, &batch);
                     });
                 }
                 draft.state.sequence += 1;

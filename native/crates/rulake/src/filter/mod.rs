@@ -29,6 +29,8 @@
 
 mod ast;
 mod eval;
+#[cfg(test)]
+mod naive;
 mod parse;
 mod path;
 #[cfg(test)]

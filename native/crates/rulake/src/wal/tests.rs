@@ -12,7 +12,9 @@ const FIRST: LogHeader = LogHeader {
     first_sequence: 11,
 };
 
-fn replay(path: &Path) -> Result<(Vec<(u64, Vec<u8>)>, Tail)> {
+type Records = Vec<(u64, Vec<u8>)>;
+
+fn replay(path: &Path) -> Result<(Records, Tail)> {
     let mut seen = Vec::new();
     let tail = read_log(path, FIRST, |sequence, _, payload, _| {
         seen.push((sequence, payload.to_vec()));
@@ -110,10 +112,10 @@ fn unsynced_records_may_be_lost_in_any_order() {
     log.sync().unwrap();
     let synced = log.bytes() as usize;
     log.append(Kind::Upsert, |out| {
-        out.extend_from_slice(b"lost in a power cut")
+        out.extend_from_slice(b"lost in a power cut");
     });
     log.append(Kind::Upsert, |out| {
-        out.extend_from_slice(b"yet this one reached the disk")
+        out.extend_from_slice(b"yet this one reached the disk");
     });
     log.write().unwrap();
     drop(log);
