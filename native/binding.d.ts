@@ -11,7 +11,7 @@ export declare class BatchHits {
   read(start: number, ids: Float64Array, distances: Float32Array): number
 }
 
-/** Records found, read in pieces. */
+/** Records found, read in pieces. Made by the job that finds them: there may be many. */
 export declare class FoundRecords {
   /** Records not yet read. */
   get length(): number
@@ -62,7 +62,7 @@ export declare class JobControl {
   progress(): Array<JobProgress>
 }
 
-/** A handle on a collection. */
+/** A handle on a collection. It keeps its lake open, and so does every job. */
 export declare class NativeCollection {
   /** Its name. */
   get name(): string
@@ -236,7 +236,10 @@ export declare class NativeIndex {
   close(): void
 }
 
-/** A handle on a lake. Jobs hold the lake themselves. */
+/**
+ * A handle on a lake. Jobs hold the lake themselves. A lake nobody has closed closes with the last reference, and may
+ * then write a checkpoint.
+ */
 export declare class NativeLake {
   /** The directory, with links resolved. */
   get path(): string | null

@@ -11,9 +11,9 @@ use rulake::{Batch, Collection, Commit, Durability, Lake, Scan, Selection};
 use crate::collection_parameters::{
     CollectionCounts, CollectionSearchParameters, IncludeParameters, VerifyResult, WriteResult,
 };
+use crate::drop_later::DropLater;
 use crate::error::{Failure, Result};
 use crate::job::{JobControl, run_guarded};
-use crate::lake::release;
 use crate::parameters::to_number;
 use crate::pool::{self, Lane};
 use crate::records::{FoundRecords, IdBatch, UpsertBatch};
@@ -21,14 +21,14 @@ use crate::records::{FoundRecords, IdBatch, UpsertBatch};
 /// A handle on a collection. It keeps its lake open, and so does every job.
 #[napi]
 pub struct NativeCollection {
-    held: Held,
+    held: DropLater<Held>,
 }
 
 /// A collection and the lake that must not close meanwhile.
 #[derive(Clone)]
 struct Held {
     collection: Collection,
-    lake: Arc<Lake>,
+    _lake: Arc<Lake>,
 }
 
 impl Deref for Held {
@@ -39,16 +39,13 @@ impl Deref for Held {
     }
 }
 
-impl Drop for NativeCollection {
-    fn drop(&mut self) {
-        release(&mut self.held.lake);
-    }
-}
-
 impl NativeCollection {
     pub fn new(collection: Collection, lake: Arc<Lake>) -> Self {
         Self {
-            held: Held { collection, lake },
+            held: DropLater::new(Held {
+                collection,
+                _lake: lake,
+            }),
         }
     }
 
@@ -106,7 +103,7 @@ impl NativeCollection {
         buffered: bool,
     ) -> napi::Result<Object<'env>> {
         let pieces = batch.take();
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         Self::promise(env, move |done| {
             let large = pieces.len() > 1;
             let commit = move || match Batch::join(pieces) {
@@ -162,7 +159,7 @@ impl NativeCollection {
         ids: &IdBatch,
         include: IncludeParameters,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         let ids = ids.take();
         run_guarded(
             env,
@@ -187,7 +184,7 @@ impl NativeCollection {
         filter: Option<String>,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         let control = JobControl::handle(control);
         run_guarded(
             env,
@@ -210,7 +207,7 @@ impl NativeCollection {
         parameters: CollectionSearchParameters,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         let control = JobControl::handle(control);
         let vectors = vectors.to_vec();
         run_guarded(
@@ -240,14 +237,14 @@ impl NativeCollection {
         filter: Option<String>,
         include: IncludeParameters,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         run_guarded(
             env,
             Lane::Search,
             move || Ok(collection.scan(filter.as_deref(), include.into())?),
             |_, scan| {
                 Ok(NativeScan {
-                    scan: Arc::new(Mutex::new(Some(scan))),
+                    scan: DropLater::new(Arc::new(Mutex::new(Some(scan)))),
                 })
             },
         )
@@ -263,7 +260,7 @@ impl NativeCollection {
         env: &'env Env,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         let control = JobControl::handle(control);
         run_guarded(
             env,
@@ -279,7 +276,7 @@ impl NativeCollection {
     /// By rejection: those of [`Collection::compact`].
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn compact<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         run_guarded(
             env,
             Lane::Work,
@@ -294,7 +291,7 @@ impl NativeCollection {
     /// By rejection: `CLOSED`.
     #[napi(ts_return_type = "Promise<CollectionCounts>", catch_unwind)]
     pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let collection = self.held.clone();
+        let collection = Held::clone(&self.held);
         run_guarded(
             env,
             Lane::Search,
@@ -313,7 +310,7 @@ impl NativeCollection {
 /// A walk over the records of one state.
 #[napi]
 pub struct NativeScan {
-    scan: Arc<Mutex<Option<Scan>>>,
+    scan: DropLater<Arc<Mutex<Option<Scan>>>>,
 }
 
 #[napi]
@@ -330,7 +327,7 @@ impl NativeScan {
         bytes: u32,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let scan = self.scan.clone();
+        let scan = Arc::clone(&self.scan);
         let control = JobControl::handle(control);
         run_guarded(
             env,
@@ -351,7 +348,7 @@ impl NativeScan {
     pub fn close(&self) {
         // Not waited for: a chunk under way holds it.
         if let Ok(mut scan) = self.scan.try_lock() {
-            *scan = None;
+            pool::drop_later(scan.take());
         }
     }
 }

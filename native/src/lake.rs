@@ -9,14 +9,16 @@ use napi_derive::napi;
 use rulake::{CollectionOptions, IndexChoice, Lake, LakeOptions};
 
 use crate::collection::NativeCollection;
+use crate::drop_later::DropLater;
 use crate::error::{Category, Failure, Result, from_io};
 use crate::job::run_guarded;
 use crate::pool::{self, Lane};
 
-/// A handle on a lake. Jobs hold the lake themselves.
+/// A handle on a lake. Jobs hold the lake themselves. A lake nobody has closed closes with the last reference, and may
+/// then write a checkpoint.
 #[napi]
 pub struct NativeLake {
-    lake: Arc<Lake>,
+    lake: DropLater<Arc<Lake>>,
 }
 
 /// How a collection is created or must be like; checked in TypeScript for type.
@@ -49,7 +51,7 @@ pub fn open_lake(env: &Env, path: Option<String>, read_only: bool) -> napi::Resu
         },
         |_, lake| {
             Ok(NativeLake {
-                lake: Arc::new(lake),
+                lake: DropLater::new(Arc::new(lake)),
             })
         },
     )
@@ -74,7 +76,7 @@ impl NativeLake {
         name: String,
         parameters: CollectionParameters,
     ) -> napi::Result<Object<'env>> {
-        let lake = self.lake.clone();
+        let lake = Arc::clone(&self.lake);
         run_guarded(
             env,
             Lane::Work,
@@ -92,7 +94,7 @@ impl NativeLake {
     /// By rejection: those of [`Lake::list`].
     #[napi(ts_return_type = "Promise<string[]>", catch_unwind)]
     pub fn list<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let lake = self.lake.clone();
+        let lake = Arc::clone(&self.lake);
         run_guarded(
             env,
             Lane::Work,
@@ -111,7 +113,7 @@ impl NativeLake {
         env: &'env Env,
         name: String,
     ) -> napi::Result<Object<'env>> {
-        let lake = self.lake.clone();
+        let lake = Arc::clone(&self.lake);
         run_guarded(
             env,
             Lane::Work,
@@ -126,22 +128,9 @@ impl NativeLake {
     /// By rejection: those of [`Lake::close`].
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let lake = self.lake.clone();
+        let lake = Arc::clone(&self.lake);
         run_guarded(env, Lane::Work, move || Ok(lake.close()?), |_, ()| Ok(()))
     }
-}
-
-impl Drop for NativeLake {
-    fn drop(&mut self) {
-        release(&mut self.lake);
-    }
-}
-
-/// Lets go of a lake on another thread: a lake nobody has closed closes with the last reference, and may then write a
-/// checkpoint.
-pub fn release(lake: &mut Arc<Lake>) {
-    let stand_in = Arc::new(Lake::in_memory());
-    pool::drop_later(std::mem::replace(lake, stand_in));
 }
 
 impl CollectionParameters {

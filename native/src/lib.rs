@@ -6,6 +6,7 @@
 mod collection;
 mod collection_parameters;
 mod cpu;
+mod drop_later;
 mod error;
 mod hits;
 mod index;

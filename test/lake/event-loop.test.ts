@@ -9,14 +9,21 @@ const dimensions = 384;
 const n = 50_000;
 const scratch = scratchDirectory();
 
+/** Records made when they are asked for: thousands of them kept would give the garbage collector long marks. */
+function* records(count: number) {
+  const vectors = noise(count * dimensions);
+  for (let i = 0; i < count; i++) {
+    yield {
+      id: `record-${i}`,
+      vector: vectors.subarray(i * dimensions, (i + 1) * dimensions),
+      text: `a text of the usual length, ${"as a passage has ".repeat(20)} ${i}`,
+      metadata: { i, lang: i % 2 === 0 ? "en" : "de", tags: ["a", "b"] },
+    };
+  }
+}
+
 describe("the event loop", () => {
-  const vectors = noise(n * dimensions);
-  const records = Array.from({ length: n }, (_, i) => ({
-    id: `record-${i}`,
-    vector: vectors.subarray(i * dimensions, (i + 1) * dimensions),
-    text: `a text of the usual length, ${"as a passage has ".repeat(20)} ${i}`,
-    metadata: { i, lang: i % 2 === 0 ? "en" : "de", tags: ["a", "b"] },
-  }));
+  const query = noise(dimensions);
   let lake: RuLake;
   let docs: Collection;
 
@@ -24,24 +31,26 @@ describe("the event loop", () => {
     lake = await RuLake.open(scratch());
     docs = await lake.collection("docs");
     // Once before measuring, for code that is compiled on first use.
-    await docs.upsert(records.slice(0, 2000));
+    await docs.upsert([...records(2000)]);
   });
   afterAll(() => lake.close());
 
+  it("is not stalled by upserting 50k x 384 at once", async () => {
+    const all = [...records(n)];
+    expect(await addedDelay(() => docs.upsert(all), { allowed, attempts: 5 })).toBeLessThanOrEqual(allowed);
+  });
+
   const works: [string, () => Promise<unknown>][] = [
-    ["upserting 50k x 384 at once", () => docs.upsert(records)],
-    [
-      "searching with a filter",
-      () => docs.search(vectors.subarray(0, dimensions), { filter: { lang: "en" } }),
-    ],
-    ["5,000 answers with texts", () => docs.search(vectors.subarray(0, dimensions), { k: 5000 })],
+    ["upserting 20k x 384 from a generator", () => docs.upsert(records(20_000))],
+    ["searching with a filter", () => docs.search(query, { filter: { lang: "en" } })],
+    ["5,000 answers with texts", () => docs.search(query, { k: 5000 })],
     [
       "scanning everything",
       async () => {
         for await (const record of docs.scan()) if (record.id === "") throw new Error("no id");
       },
     ],
-    ["getting 20k records", () => docs.get(records.slice(0, 20_000).map((record) => record.id))],
+    ["getting 5,000 records", () => docs.get(Array.from({ length: 5000 }, (_, i) => `record-${i}`))],
     ["a checkpoint", () => docs.compact()],
     ["verifying", () => docs.verify()],
     [
@@ -51,13 +60,13 @@ describe("the event loop", () => {
         await lake.close();
         lake = await RuLake.open(place);
         docs = await lake.collection("docs");
-        await docs.search(vectors.subarray(0, dimensions));
+        await docs.search(query);
       },
     ],
     ["deleting by filter", () => docs.delete({ filter: { i: { $lt: 10_000 } } })],
   ];
 
   it.each(works)("is not stalled by %s", async (_, work) => {
-    expect(await addedDelay(work, { allowed })).toBeLessThanOrEqual(allowed);
+    expect(await addedDelay(work, { allowed, attempts: 5 })).toBeLessThanOrEqual(allowed);
   });
 });

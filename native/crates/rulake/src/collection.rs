@@ -82,13 +82,13 @@ impl Collection {
     /// Numbers in a vector, once known.
     #[must_use]
     pub fn dimensions(&self) -> Option<usize> {
-        self.engine.state().dimensions
+        self.engine.peek(|state| state.dimensions)
     }
 
     /// Records right now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.engine.state().rows.len()
+        self.engine.peek(|state| state.rows.len())
     }
 
     /// Whether there is no record.

@@ -121,6 +121,11 @@ impl Engine {
             .clone()
     }
 
+    /// A look at the newest state that cannot end with freeing it, which takes long.
+    pub(crate) fn peek<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Only for the writer. Gives the state before.
     pub(crate) fn publish(&self, state: State) -> Arc<State> {
         let state = Arc::new(state);
