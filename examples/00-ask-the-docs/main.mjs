@@ -16,10 +16,10 @@ import { openStore, storePath } from "./store.mjs";
 
 /** The first is asked when none is given, the others are proposed. */
 const questions = [
-  "How do I turn off colours in the terminal output?",
+  "How do I filter search results by metadata?",
+  "What happens when the process is killed during a write?",
   "How can I limit how many promises run at the same time?",
-  "How do I make an option required in commander?",
-  "How do I trace my LangChain calls with LangSmith?",
+  "How do I turn off colours in the terminal output?",
 ];
 
 /** Standard output has the result and nothing else. */
