@@ -105,6 +105,19 @@ describe("docs/errors.md", () => {
     }
   });
 
+  it("names the category that the lake gives", () => {
+    const source = readFileSync(inRoot("native/crates/rulake/src/error.rs"), "utf8");
+    const codeOf = new Map(
+      [...source.matchAll(/Self::(\w+)[^=\n]*=> "(\w+)"/g)].map(([, name, code = ""]) => [name, code]),
+    );
+    const special = [...source.matchAll(/Self::(\w+)[^=]*=> \{?\s*Category::(\w+)/g)];
+    expect(special.length).toBeGreaterThan(1);
+    for (const [, name, category = ""] of special) {
+      const entry = documented.get(codeOf.get(name) ?? "IO");
+      expect(entry?.categories, name).toContain(category.toLowerCase());
+    }
+  });
+
   it("goes without exceptions that are none", () => {
     expect(notCodes.filter((literal) => !literals.has(literal))).toEqual([]);
   });
