@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -145,6 +145,41 @@ async function openDocs(place: string) {
     throw error;
   }
 }
+
+describe.skipIf(process.platform === "win32")("a disk that takes no more", () => {
+  it("fails the write, refuses later ones, keeps reading, and loses nothing acknowledged", async () => {
+    const place = scratch();
+    const work = `
+      import { RuLake } from "rulake";
+      const lake = await RuLake.open(${JSON.stringify(place)});
+      const docs = await lake.collection("docs");
+      const codes = [];
+      let written = 0;
+      for (let i = 0; i < 200 && codes.length < 2; i++) {
+        try {
+          await docs.upsert([{ id: "r" + i, vector: [i, 1], text: "x".repeat(4096) }]);
+          written++;
+        } catch (error) {
+          codes.push(error.code + " " + error.category);
+        }
+      }
+      const found = (await docs.search([1, 1], { k: 1000 })).length;
+      console.log(JSON.stringify({ codes, written, found, size: docs.size }));
+    `;
+    // A limit on the size of files stands in for a full disk: 128 KiB.
+    const script = `trap '' XFSZ; ulimit -f 256; exec "$0" --input-type=module -e "$1"`;
+    const output = execFileSync("sh", ["-c", script, process.execPath, work], { encoding: "utf8" });
+    const { codes, written, found, size } = JSON.parse(output);
+    expect(codes).toEqual(["IO infrastructure", "WRITER_POISONED infrastructure"]);
+    expect(written).toBeGreaterThan(10);
+    expect([found, size]).toEqual([written, written]);
+    const { lake, docs } = await openDocs(place);
+    expect(docs.size).toBe(written);
+    await docs.upsert([{ id: "after", vector: [1, 1] }]);
+    expect(await docs.verify()).toMatchObject({ ok: true });
+    await lake.close();
+  });
+});
 
 describe("a reopened collection", () => {
   it("has what the checkpoint and the log hold", async () => {

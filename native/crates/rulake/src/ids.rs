@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::Result;
 
 /// Entries of a shard on average, at most.
@@ -32,17 +34,31 @@ impl Default for IdMap {
 }
 
 impl IdMap {
-    /// A map with room for this many entries.
-    pub(crate) fn with_capacity(entries: usize) -> Self {
+    /// A map of entries in any order.
+    pub(crate) fn from_entries(mut entries: Vec<(u64, i64)>) -> Self {
+        entries.par_sort_unstable();
         let bits = entries
+            .len()
             .div_ceil(SHARD)
             .max(1)
             .next_power_of_two()
             .trailing_zeros();
+        let len = entries.len();
+        let mut rest = entries.as_slice();
+        let shards = (1..=1_u64 << bits).map(|next| {
+            // The last shard has no upper bound: it would be 2^64.
+            let end = match next.checked_shl(64 - bits) {
+                Some(bound) if next >> bits == 0 => rest.partition_point(|entry| entry.0 < bound),
+                _ => rest.len(),
+            };
+            let (shard, later) = rest.split_at(end);
+            rest = later;
+            Arc::new(shard.to_vec())
+        });
         Self {
-            shards: vec![Arc::default(); 1 << bits],
+            shards: shards.collect(),
             bits,
-            len: 0,
+            len,
         }
     }
 
@@ -127,33 +143,40 @@ mod tests {
         (row as u64 % 1000 + (row as u64 / 2000) * 1000).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
+    fn check(mut map: IdMap) {
+        for row in map.len as i64..10_000 {
+            map.insert(hash(row), row);
+        }
+        assert_eq!(map.len, 10_000);
+        for row in 0..10_000 {
+            assert_eq!(map.find(hash(row), |r| Ok(r == row)).unwrap(), Some(row));
+            assert_eq!(map.find(hash(row), |r| Ok(r == -1)).unwrap(), None);
+        }
+        let full = map.clone();
+        for row in (0..10_000).step_by(2) {
+            map.remove(hash(row), row);
+            map.remove(hash(row), row);
+        }
+        assert_eq!(map.len, 5000);
+        for row in 0..10_000 {
+            let odd = (row % 2 == 1).then_some(row);
+            assert_eq!(map.find(hash(row), |r| Ok(r == row)).unwrap(), odd);
+            assert_eq!(full.find(hash(row), |r| Ok(r == row)).unwrap(), Some(row));
+        }
+        assert!(map.shards.iter().all(|shard| shard.is_sorted()));
+    }
+
     #[test]
     fn entries_are_found_by_hash_and_row_while_shards_split() {
-        for mut map in [IdMap::default(), IdMap::with_capacity(9000)] {
-            let before = map.clone();
-            for row in 0..10_000 {
-                map.insert(hash(row), row);
-            }
-            assert_eq!(map.len, 10_000);
-            for row in 0..10_000 {
-                assert_eq!(map.find(hash(row), |r| Ok(r == row)).unwrap(), Some(row));
-                assert_eq!(map.find(hash(row), |r| Ok(r == -1)).unwrap(), None);
-            }
-            let full = map.clone();
-            for row in (0..10_000).step_by(2) {
-                map.remove(hash(row), row);
-                map.remove(hash(row), row);
-            }
-            assert_eq!(map.len, 5000);
-            for row in 0..10_000 {
-                assert_eq!(
-                    map.find(hash(row), |r| Ok(r == row)).unwrap(),
-                    (row % 2 == 1).then_some(row)
-                );
-                assert_eq!(full.find(hash(row), |r| Ok(r == row)).unwrap(), Some(row));
-                assert_eq!(before.find(hash(row), |r| Ok(r == row)).unwrap(), None);
-            }
-            assert!(map.shards.iter().all(|shard| shard.is_sorted()));
+        check(IdMap::default());
+    }
+
+    #[test]
+    fn a_map_made_at_once_is_as_one_made_step_by_step() {
+        for size in [0, 1, 255, 256, 257, 4000, 10_000] {
+            check(IdMap::from_entries(
+                (0..size).rev().map(|row| (hash(row), row)).collect(),
+            ));
         }
     }
 }

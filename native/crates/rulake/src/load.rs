@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rabitq::{Control, Index};
+use rayon::prelude::*;
 
 use crate::checkpoint::forget_strangers;
 use crate::draft::Draft;
@@ -15,7 +16,7 @@ use crate::manifest::{self, INDEX_FILE, Manifest, ROWS_FILE};
 use crate::options::Settings;
 use crate::rows::RowsFile;
 use crate::state::{Shared, State};
-use crate::table::Slot;
+use crate::table::{CHUNK, RowTable, Slot};
 use crate::wal::{self, Change};
 use crate::{Error, Result, files};
 
@@ -71,21 +72,7 @@ fn restore(dir: &Path, manifest: &Manifest) -> Result<State> {
     if let Some(entry) = manifest.file(ROWS_FILE) {
         let path = dir.join(&entry.name);
         let file = RowsFile::open(&path)?;
-        state.ids = IdMap::with_capacity(file.len());
-        for position in 0..file.len() {
-            let row = file.row(position)?;
-            let slot = u32::try_from(position)
-                .map_err(|_| Error::corrupt(&path, "more than 2^32 rows"))?;
-            state.ids.insert(state.hash(file.id(position)?), row);
-            state.rows.push(row, Slot::Stored(slot));
-            state.vectors += usize::from(file.has_vector(position)?);
-            if row >= state.next_row {
-                return Err(Error::corrupt(
-                    &path,
-                    format!("row {row} is not below {}", state.next_row),
-                ));
-            }
-        }
+        read_rows(&mut state, &file, &path)?;
         state.stored = Some(Arc::new(file));
     }
     let found = (state.rows.len() as u64, state.vectors as u64);
@@ -116,6 +103,41 @@ fn restore(dir: &Path, manifest: &Manifest) -> Result<State> {
         None => {}
     }
     Ok(state)
+}
+
+/// Fills the tables of rows and ids.
+fn read_rows(state: &mut State, file: &RowsFile, path: &Path) -> Result<()> {
+    if u32::try_from(file.len()).is_err() {
+        return Err(Error::corrupt(path, "more than 2^32 rows"));
+    }
+    let starts: Vec<usize> = (0..file.len()).step_by(CHUNK).collect();
+    let pieces = starts.par_iter().map(|&start| {
+        let summaries = file.summaries(start..(start + CHUNK).min(file.len()))?;
+        let slots = summaries.iter().zip(start..);
+        #[expect(clippy::cast_possible_truncation, reason = "checked above")]
+        let slots = slots
+            .map(|((row, ..), at)| (*row, Slot::Stored(at as u32)))
+            .collect();
+        let hashes = summaries
+            .iter()
+            .map(|(row, id, _)| (state.hash(id), *row))
+            .collect();
+        let vectors = summaries.iter().filter(|summary| summary.2).count();
+        Ok((slots, hashes, vectors))
+    });
+    let pieces: Vec<(Vec<_>, Vec<_>, usize)> = pieces.collect::<Result<_>>()?;
+    let mut chunks = Vec::with_capacity(pieces.len());
+    let mut entries = Vec::with_capacity(file.len());
+    for (slots, hashes, vectors) in pieces {
+        chunks.push(slots);
+        entries.extend(hashes);
+        state.vectors += vectors;
+    }
+    state.ids = IdMap::from_entries(entries);
+    state.rows = RowTable::from_pieces(chunks)
+        .filter(|rows| rows.iter_from(state.next_row).next().is_none())
+        .ok_or_else(|| Error::corrupt(path, "its rows are out of order or too high"))?;
+    Ok(())
 }
 
 /// Applies the log to the state of the checkpoint. Gives the bytes read; `epoch` becomes the highest there is.

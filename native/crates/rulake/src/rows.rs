@@ -9,8 +9,9 @@
 //! | ids | UTF-8, one after the other |
 //! | payload | text, then metadata (JSON as it came), row by row |
 //!
-//! Rows ascend. Directory and ids are checked on opening, payload when it is read.
+//! Rows ascend. The blocks of directory and ids are checked on opening, those of the payload when they are read.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -96,35 +97,37 @@ impl RowsFile {
         }
         file.read(0..payload_start)?;
         let parsed = (0..count).map(|_| OnceLock::new()).collect();
-        let rows = Self {
+        Ok(Self {
             file,
             count,
             ids_start,
             payload_start,
             parsed,
-        };
-        rows.check_directory()?;
-        Ok(rows)
+        })
     }
 
-    fn check_directory(&self) -> Result<()> {
+    /// Row, id and whether there is a vector, of some entries; all that these entries say is checked.
+    pub(crate) fn summaries(&self, positions: Range<usize>) -> Result<Vec<(i64, &str, bool)>> {
+        let payload = self.file.len() - self.payload_start;
+        let mut summaries = Vec::with_capacity(positions.len());
         let mut before = None;
-        for position in 0..self.count {
+        for position in positions {
             let entry = self.entry(position)?;
             if before.is_some_and(|before| before >= entry.row) {
                 return Err(self.corrupt(position, "is out of order"));
             }
             before = Some(entry.row);
-            self.id(position)?;
             let end = entry
                 .payload_start
                 .checked_add(entry.text_len)
                 .and_then(|n| n.checked_add(entry.metadata_len));
-            if end.is_none_or(|end| end > self.file.len() - self.payload_start) {
+            if end.is_none_or(|end| end > payload) {
                 return Err(self.corrupt(position, "points outside the file"));
             }
+            let id = self.id_of(position, &entry)?;
+            summaries.push((entry.row, id, entry.flags & VECTOR != 0));
         }
-        Ok(())
+        Ok(summaries)
     }
 
     /// Rows in the file.
@@ -141,7 +144,10 @@ impl RowsFile {
     }
 
     pub(crate) fn id(&self, position: usize) -> Result<&str> {
-        let entry = self.entry(position)?;
+        self.id_of(position, &self.entry(position)?)
+    }
+
+    fn id_of(&self, position: usize, entry: &Entry) -> Result<&str> {
         let start = self.ids_start.saturating_add(entry.id_start);
         let end = start.saturating_add(entry.id_len);
         if end > self.payload_start {
@@ -194,6 +200,7 @@ impl RowsFile {
     /// Reads every byte.
     pub(crate) fn verify(&self) -> Result<()> {
         self.file.read(0..self.file.len())?;
+        self.summaries(0..self.count)?;
         for position in 0..self.count {
             self.text(position)?;
             if let Some(text) = self.metadata(position)? {

@@ -7,7 +7,7 @@ use crate::record::Record;
 use crate::value::Object;
 
 /// Most rows of a chunk; a change copies one chunk and the list of chunks.
-const CHUNK: usize = 512;
+pub(crate) const CHUNK: usize = 512;
 /// Chunks smaller than this are joined with a neighbour when rows leave.
 const SPARSE: usize = 128;
 
@@ -46,6 +46,21 @@ pub(crate) struct RowTable {
 }
 
 impl RowTable {
+    /// A table of ascending rows in pieces of at most [`CHUNK`]; `None` if they do not ascend.
+    pub(crate) fn from_pieces(pieces: Vec<Vec<(i64, Slot)>>) -> Option<Self> {
+        let rows = pieces.iter().flatten().map(|entry| entry.0);
+        if !rows.is_sorted_by(|a, b| a < b) {
+            return None;
+        }
+        let len = pieces.iter().map(Vec::len).sum();
+        let chunks = pieces
+            .into_iter()
+            .filter(|piece| !piece.is_empty())
+            .map(Arc::new)
+            .collect();
+        Some(Self { chunks, len })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

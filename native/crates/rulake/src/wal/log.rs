@@ -71,10 +71,15 @@ impl Log {
             .create_new(true)
             .open(&path)
             .at(&path)?;
-        file.write_all(&header.encode())
+        let written = file
+            .write_all(&header.encode())
             .and_then(|()| file.sync_data())
-            .at(&path)?;
-        sync_dir(dir)?;
+            .at(&path);
+        if let Err(error) = written.and_then(|()| sync_dir(dir)) {
+            // For want of space, say: the next attempt needs the name.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
         let last = header.first_sequence.saturating_sub(1);
         let bytes = LOG_HEADER as u64;
         Ok(Self {
