@@ -2,6 +2,7 @@
 //!
 //! Little-endian throughout. `docs/index-format.md` has the whole layout; version 1 files stay readable.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,9 +40,9 @@ pub struct OpenOptions {
 }
 
 /// Maps an index file.
-pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Index> {
-    let header = Header::decode(path, &MappedFile::head(path, HEADER_BYTES)?)?;
-    let map = MappedFile::map(path, header.file_length)?;
+pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Index> {
+    let header = Header::decode(path, &MappedFile::head(path, file, HEADER_BYTES)?)?;
+    let map = MappedFile::map(path, file, header.file_length)?;
     let table = &map[header.body_end as usize..];
     header.check_table(path, table)?;
     let checksums = table

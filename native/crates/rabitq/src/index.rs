@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use rayon::prelude::*;
 
 use crate::build::{Center, Shape};
+use crate::mapped::MappedFile;
 use crate::rotate::Rotation;
 use crate::search::nearest;
 use crate::state::{Live, State};
@@ -82,10 +83,11 @@ impl Index {
     /// # Errors
     /// `FILE_NOT_FOUND`, `IO`, `UNSUPPORTED_FORMAT`, `CORRUPT_FILE`, `CANCELLED`.
     pub fn open(path: &Path, options: file::OpenOptions, control: Control<'_>) -> Result<Self> {
-        if rbpx::is_rbpx(path)? {
-            rbpx::read(path, control)
+        let file = MappedFile::open(path)?;
+        if rbpx::is_rbpx(path, &file)? {
+            rbpx::read(path, file, control)
         } else {
-            file::open(path, options)
+            file::open(path, &file, options)
         }
     }
 

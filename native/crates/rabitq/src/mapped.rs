@@ -1,7 +1,7 @@
 //! A read-only mapped file whose bytes are checked, block by block, before they are believed.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,16 +26,23 @@ pub(crate) struct MappedFile {
 }
 
 impl MappedFile {
+    /// Opens the file behind an index, once: while it is saved anew, its name may stand for another file a moment later.
+    pub(crate) fn open(path: &Path) -> Result<File> {
+        File::open(path).map_err(|source| Error::Io {
+            path: path.into(),
+            source,
+        })
+    }
+
     /// Maps a file of exactly the expected length.
     ///
     /// Index files are written to a temporary name, renamed into place and never changed afterwards, so a mapping cannot
     /// be cut short by this library. A foreign program that truncates a file in use can still raise SIGBUS.
-    pub(crate) fn map(path: &Path, length: u64) -> Result<Mmap> {
+    pub(crate) fn map(path: &Path, file: &File, length: u64) -> Result<Mmap> {
         let io = |source| Error::Io {
             path: path.into(),
             source,
         };
-        let file = File::open(path).map_err(io)?;
         let found = file.metadata().map_err(io)?.len();
         if found != length {
             return Err(Error::Corrupt {
@@ -45,21 +52,19 @@ impl MappedFile {
         }
         // SAFETY: the mapping is read-only and private to this process; the file behind it is immutable by the protocol
         // described above, so the bytes do not change while references to them live.
-        unsafe { Mmap::map(&file) }.map_err(io)
+        unsafe { Mmap::map(file) }.map_err(io)
     }
 
-    /// Reads the first bytes of a file, fewer if it is shorter.
-    pub(crate) fn head(path: &Path, length: usize) -> Result<Vec<u8>> {
-        let io = |source| Error::Io {
-            path: path.into(),
-            source,
-        };
+    /// Reads the first bytes of a file, fewer if it is shorter, and goes back to its start.
+    pub(crate) fn head(path: &Path, mut file: &File, length: usize) -> Result<Vec<u8>> {
         let mut head = Vec::with_capacity(length);
-        File::open(path)
-            .map_err(io)?
-            .take(length as u64)
+        file.take(length as u64)
             .read_to_end(&mut head)
-            .map_err(io)?;
+            .and_then(|_| file.rewind())
+            .map_err(|source| Error::Io {
+                path: path.into(),
+                source,
+            })?;
         Ok(head)
     }
 

@@ -20,12 +20,12 @@ const MAX_RERANK: u32 = 1024;
 const MAX_ROWS: u32 = 100_000_000;
 
 /// Whether a file starts like an upstream index.
-pub(crate) fn is_rbpx(path: &Path) -> Result<bool> {
-    Ok(MappedFile::head(path, MAGIC.len())? == MAGIC)
+pub(crate) fn is_rbpx(path: &Path, file: &File) -> Result<bool> {
+    Ok(MappedFile::head(path, file, MAGIC.len())? == MAGIC)
 }
 
 /// Reads and builds. Upstream ranks by squared Euclidean distance, so the metric is l2.
-pub(crate) fn read(path: &Path, control: Control<'_>) -> Result<Index> {
+pub(crate) fn read(path: &Path, file: File, control: Control<'_>) -> Result<Index> {
     let io = |source| Error::Io {
         path: path.into(),
         source,
@@ -34,7 +34,6 @@ pub(crate) fn read(path: &Path, control: Control<'_>) -> Result<Index> {
         path: path.into(),
         reason,
     };
-    let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     if length < HEAD_BYTES as u64 {
         return Err(corrupt("the file ends inside its header".into()));

@@ -1,6 +1,7 @@
 //! The index file under damage, and the upstream format.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rabitq::{
     BuildOptions, Control, Error, Index, Kind, Metric, OpenOptions, Result, SearchOptions, Verify,
@@ -78,6 +79,34 @@ fn every_flipped_byte_is_found() {
             }
         }
     }
+}
+
+#[test]
+fn a_file_that_is_saved_anew_opens_as_the_old_or_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let old = small(Kind::FlatF32);
+    let new = Index::build(
+        vec![0.5; 3000 * 5],
+        None,
+        &BuildOptions::new(Kind::FlatF32, 5, Metric::L2),
+        Control::default(),
+    )
+    .unwrap();
+    old.save(&path, Control::default()).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for index in [&new, &old].into_iter().cycle().take(60) {
+                index.save(&path, Control::default()).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            let rows = open(&path, Verify::Full).unwrap().len();
+            assert!(rows == old.len() || rows == new.len());
+        }
+    });
 }
 
 #[test]
