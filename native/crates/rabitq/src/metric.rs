@@ -37,7 +37,8 @@ impl Metric {
     pub fn score(self, distance: f64) -> f64 {
         match self {
             Self::Cosine => 1.0 - distance,
-            Self::InnerProduct => -distance,
+            // Not -distance, which is -0 for 0.
+            Self::InnerProduct => 0.0 - distance,
             Self::L2 => 1.0 / (1.0 + distance),
         }
     }

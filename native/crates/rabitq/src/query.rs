@@ -84,15 +84,17 @@ impl<'a> Query<'a> {
     }
 
     /// Rank of a raw row, smaller is better: squared distance, negated product or negated cosine.
+    ///
+    /// Never -0, which sorts before 0: rows at one distance keep their order.
     pub(crate) fn rank(&self, row: &[f32], row_norm_squared: f32) -> f64 {
         match self.metric {
             Metric::L2 => f64::from(self.kernels.l2_squared(self.vector, row)),
-            Metric::InnerProduct => -f64::from(self.kernels.dot(self.vector, row)),
+            Metric::InnerProduct => 0.0 - f64::from(self.kernels.dot(self.vector, row)),
             Metric::Cosine if self.is_right_angled(row_norm_squared) => 0.0,
             // Products of two f32 are exact in f64, so a vector's cosine with itself is exactly 1.
             Metric::Cosine => {
                 let length = (f64::from(self.norm_squared) * f64::from(row_norm_squared)).sqrt();
-                -(f64::from(self.kernels.dot(self.vector, row)) / length).clamp(-1.0, 1.0)
+                0.0 - (f64::from(self.kernels.dot(self.vector, row)) / length).clamp(-1.0, 1.0)
             }
         }
     }
@@ -101,7 +103,8 @@ impl<'a> Query<'a> {
     pub(crate) fn distance(&self, rank: f64) -> f64 {
         match self.metric {
             Metric::L2 => rank.max(0.0).sqrt(),
-            Metric::InnerProduct => rank,
+            // An estimate may be -0.
+            Metric::InnerProduct => 0.0 + rank,
             Metric::Cosine => 1.0 + rank.clamp(-1.0, 1.0),
         }
     }

@@ -216,6 +216,43 @@ fn ties_keep_insertion_order() {
 }
 
 #[test]
+fn zero_and_right_angled_rows_tie_and_no_zero_is_negative() {
+    let data = [[0.0f32, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, -1.0]].concat();
+    for kind in [Kind::FlatF32, Kind::RabitqPlus] {
+        for metric in [Metric::Cosine, Metric::InnerProduct] {
+            let index = build(kind, metric, 2, &data);
+            let found = index
+                .search(
+                    &[1.0, 0.0],
+                    4,
+                    &SearchOptions::default(),
+                    Control::default(),
+                )
+                .unwrap();
+            let ids: Vec<i64> = found.iter().map(|hit| hit.id).collect();
+            assert_eq!(ids, [0, 1, 2, 3], "{kind} {metric}");
+            for hit in found {
+                let score = metric.score(hit.distance);
+                assert!(
+                    hit.distance.is_sign_positive() && score.is_sign_positive(),
+                    "{kind} {metric}"
+                );
+            }
+        }
+    }
+    for kind in KINDS {
+        let index = build(kind, Metric::InnerProduct, 2, &data);
+        let found = index
+            .search(&[0.0; 2], 4, &SearchOptions::default(), Control::default())
+            .unwrap();
+        assert!(
+            found.iter().all(|hit| hit.distance.is_sign_positive()),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn pairs_of_equal_vectors_come_in_order() {
     let half = vectors(1500, 32, 10);
     let data = [half.clone(), half.clone()].concat();
