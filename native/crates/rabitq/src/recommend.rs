@@ -1,5 +1,6 @@
 //! Which index fits a collection.
 
+use crate::search::DEFAULT_RECALL;
 use crate::{Bits, BuildOptions, Error, Kind, MAX_DIMENSIONS, Metric, Result, pack, rotate};
 
 /// Rows up to which an exact scan answers within about a millisecond at 384 dimensions.
@@ -47,8 +48,16 @@ pub fn recommend(rows: usize, dimensions: usize, recall_target: f32) -> Result<R
         };
         (Kind::FlatF32, None, 1.0, why)
     } else if recall_target > 0.95 {
-        let why = "1+4-bit codes find the candidates, raw vectors rank the few that can still be among the best".to_owned();
-        (Kind::RabitqPlus, Some(Bits::Five), 0.995, why)
+        let mut why = "1+4-bit codes find the candidates, raw vectors rank the few that can still be among the best".to_owned();
+        if recall_target > DEFAULT_RECALL {
+            why += "; name this recallTarget in searches, too";
+        }
+        (
+            Kind::RabitqPlus,
+            Some(Bits::Five),
+            recall_target.max(DEFAULT_RECALL),
+            why,
+        )
     } else {
         let why = "1+4-bit codes alone reach this recall at about a sixth of the memory".to_owned();
         (Kind::RabitqAsym, Some(Bits::Five), 0.95, why)
@@ -93,6 +102,10 @@ mod tests {
         assert_eq!(lean.kind, Kind::RabitqAsym);
         assert!(lean.memory_bytes < 1_000_000 * 384 * 4 / 5);
         assert_eq!(recommend(1_000_000, 384, 1.0).unwrap().kind, Kind::FlatF32);
+        for target in [0.01, 0.95, 0.96, 0.99, 0.998, 0.999, 1.0] {
+            let advice = recommend(1_000_000, 384, target).unwrap();
+            assert!(advice.recall >= target, "{advice:?} for {target}");
+        }
         assert!(
             recommend(10, 0, 0.9).is_err()
                 && recommend(10, 8, 0.0).is_err()

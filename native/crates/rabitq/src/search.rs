@@ -21,7 +21,7 @@ const SMALL_PART: usize = 512;
 const SPARE_CANDIDATES: usize = 64;
 
 /// Recall@10 of a search that names none.
-const DEFAULT_RECALL: f32 = 0.998;
+pub(crate) const DEFAULT_RECALL: f32 = 0.998;
 
 /// How candidates are found.
 #[derive(Clone, Copy)]
