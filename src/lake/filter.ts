@@ -28,10 +28,7 @@
  * @module
  */
 
-/** A value as JSON stores it. `Date` is stored as its ISO 8601 string, which keeps its order. */
-export type FilterScalar = string | number | boolean | null | Date;
-
-/** What a metadata field of type `V` may be compared with. */
+/** What a metadata field of type `V` may be compared with. `Date` is stored as its ISO 8601 string, which keeps its order. */
 export type FilterOperand<V> = V extends Date ? Date | string : V;
 
 interface PresenceOperators {
@@ -92,13 +89,6 @@ export type FieldOperators<V> = EqualityOperators<V> &
     : ContainsOperators<Extract<V, string> | ElementOf<Extract<V, readonly unknown[]>>>);
 
 type ElementOf<V> = V extends readonly (infer Element)[] ? FilterOperand<Element> : never;
-
-/** Operators when the type of a field is not known. */
-export interface UntypedOperators
-  extends EqualityOperators<unknown>,
-    OrderOperators<Ordered>,
-    ContainsOperators<unknown>,
-    TextOperators {}
 
 /** A value to be equal to, or operators. */
 export type FieldCondition<V> = unknown extends V
