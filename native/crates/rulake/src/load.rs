@@ -36,12 +36,24 @@ pub(crate) fn exists(dir: &Path) -> Result<bool> {
     Ok(!manifest::generations(dir)?.is_empty())
 }
 
-/// Opens a collection. A reader leaves every file as it is.
+/// Opens a collection. A reader leaves every file as it is, and starts over when the writer has meanwhile made a
+/// checkpoint and removed what the reader was about to read.
 pub(crate) fn open(dir: &Path, read_only: bool) -> Result<(Settings, Opened)> {
-    let generations = manifest::generations(dir)?;
-    let Some(&newest) = generations.last() else {
-        return Err(Error::corrupt(&manifest::dir(dir), "there is no manifest"));
-    };
+    loop {
+        let newest = newest(dir)?;
+        let opened = open_generation(dir, newest, read_only);
+        if opened.is_ok() || !read_only || self::newest(dir)? == newest {
+            return opened;
+        }
+    }
+}
+
+fn newest(dir: &Path) -> Result<u64> {
+    let newest = manifest::generations(dir)?.last().copied();
+    newest.ok_or_else(|| Error::corrupt(&manifest::dir(dir), "there is no manifest"))
+}
+
+fn open_generation(dir: &Path, newest: u64, read_only: bool) -> Result<(Settings, Opened)> {
     let (manifest, digest) = manifest::read(dir, newest)?;
     let settings = manifest.settings(&manifest::path(dir, newest))?;
     manifest.check_lengths(dir)?;

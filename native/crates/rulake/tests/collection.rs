@@ -432,6 +432,36 @@ fn handles_on_one_directory_share_the_lake() {
 }
 
 #[test]
+fn readers_may_open_at_any_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let docs = docs(&lake);
+    put(&docs, &[("a", [1.0, 0.0, 0.0], "{}")]);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut opened = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let lake = Lake::open(dir.path(), LakeOptions { read_only: true }).unwrap();
+                let docs = self::docs(&lake);
+                assert_eq!(search(&docs, &[1.0, 0.0, 0.0], 99, None).len(), docs.len());
+                opened += 1;
+            }
+            opened
+        });
+        for i in 0..200 {
+            put(
+                &docs,
+                &[(&format!("r{}", i % 20), [1.0, i as f32, 0.0], "{}")],
+            );
+            docs.compact().unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 5);
+    });
+}
+
+#[test]
 fn a_directory_with_other_files_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("thesis.tex"), "…").unwrap();
