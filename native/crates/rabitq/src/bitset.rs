@@ -37,24 +37,33 @@ impl Bitset {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
     }
 
+    /// Set bits in `range`.
+    pub(crate) fn count_in(&self, range: std::ops::Range<usize>) -> usize {
+        let bits = |w: usize| {
+            let below = |end: usize| match end.saturating_sub(w * 64) {
+                bits if bits >= 64 => u64::MAX,
+                bits => (1 << bits) - 1,
+            };
+            (self.words[w] & below(range.end) & !below(range.start)).count_ones() as usize
+        };
+        (range.start / 64..range.end.div_ceil(64).min(self.words.len()))
+            .map(bits)
+            .sum()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.words.len() * 8
     }
 
-    /// Clear bits in `range`, which starts at a multiple of 64, ascending; whole words of set bits are skipped.
+    /// Clear bits in `range`, ascending; whole words of set bits are skipped.
     pub(crate) fn gaps(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = usize> {
-        debug_assert!(range.start.is_multiple_of(64));
-        let words = &self.words[range.start / 64..range.end.div_ceil(64)];
-        let rows = words
-            .iter()
-            .enumerate()
-            .filter(|(_, word)| **word != u64::MAX);
-        rows.flat_map(move |(w, &word)| {
-            (0..64)
-                .filter(move |bit| word >> bit & 1 == 0)
-                .map(move |bit| range.start + w * 64 + bit)
-        })
-        .take_while(move |&i| i < range.end)
+        let words = range.start / 64..range.end.div_ceil(64).min(self.words.len());
+        words
+            .filter(move |&w| self.words[w] != u64::MAX)
+            .flat_map(move |w| {
+                (w * 64..(w + 1) * 64).filter(move |&i| self.words[w] >> (i % 64) & 1 == 0)
+            })
+            .filter(move |i| range.contains(i))
     }
 
     /// Set bits in `range`, ascending.
@@ -93,11 +102,26 @@ mod tests {
         }
         assert_eq!(bits.count(), 195);
         assert_eq!(bits.gaps(0..200).collect::<Vec<_>>(), [0, 63, 64, 130, 199]);
+        assert_eq!(bits.gaps(60..131).collect::<Vec<_>>(), [63, 64, 130]);
         assert_eq!(bits.gaps(64..150).collect::<Vec<_>>(), [64, 130]);
         assert_eq!(
             bits.iter(60..70).collect::<Vec<_>>(),
             [60, 61, 62, 65, 66, 67, 68, 69]
         );
+        for (start, end) in [
+            (0, 200),
+            (1, 64),
+            (64, 64),
+            (60, 131),
+            (130, 131),
+            (199, 200),
+        ] {
+            assert_eq!(
+                bits.count_in(start..end),
+                bits.iter(start..end).count(),
+                "{start}..{end}"
+            );
+        }
         let mut back = Bitset::zeros(200);
         bits.iter(0..200).for_each(|i| back.set(i));
         assert_eq!(back, bits);

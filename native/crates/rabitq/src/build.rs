@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
-use simd::Kernels;
-
-use crate::encode::Encoder;
 use crate::noise::NoiseShaper;
-use crate::pack::{self, BLOCK};
+use crate::pack::{self, BLOCK, RowFactors};
 use crate::part::{Codes, Part, order_by_id};
 use crate::rotate::Rotation;
+use crate::row::{EncodedRow, RowEncoder};
 use crate::section::Section;
 use crate::{Bits, BuildOptions, Control, Metric, Result};
+use rayon::prelude::*;
 
 /// Rows encoded by one task, a multiple of [`BLOCK`].
 const TASK_ROWS: usize = 256;
@@ -26,6 +24,8 @@ pub(crate) struct Shape {
 /// The point residuals are taken from: the mean of the (for cosine: normalised) vectors.
 pub(crate) struct Center {
     pub point: Vec<f32>,
+    /// The point rotated.
+    pub rotated: Vec<f32>,
     /// Rows the mean was taken of.
     pub rows: usize,
     /// Shapes the rounding of codes that are the last word on their row; a loaded index has none and rounds additions plainly.
@@ -37,11 +37,7 @@ impl Shape {
     pub(crate) fn center(&self, vectors: &[f32], norms: &[f32]) -> Center {
         let dimensions = self.options.dimensions;
         let Some(bits) = self.options.effective_bits().filter(|_| !norms.is_empty()) else {
-            return Center {
-                point: vec![0.0; dimensions],
-                rows: norms.len(),
-                shaper: None,
-            };
+            return self.center_at(vec![0.0; dimensions], norms.len());
         };
         let sums: Vec<Vec<f64>> = vectors
             .par_chunks(dimensions * 4096)
@@ -61,21 +57,28 @@ impl Shape {
         let point = (0..dimensions)
             .map(|i| (sums.iter().map(|sum| sum[i]).sum::<f64>() / count) as f32)
             .collect();
-        let mut center = Center {
-            point,
-            rows: norms.len(),
-            shaper: None,
-        };
+        let mut center = self.center_at(point, norms.len());
         if !self.options.keeps_raw() && bits != Bits::One {
-            let kernels = simd::kernels();
             let row = |i: usize| &vectors[i * dimensions..(i + 1) * dimensions];
             center.shaper =
                 NoiseShaper::from_residuals(self.rotation.padded(), norms.len(), |i, out| {
-                    self.residual(&center, row(i), norms[i], out);
-                    self.rotation.apply(kernels, out);
+                    self.rotate(&center, row(i), norms[i], out);
                 });
         }
         center
+    }
+
+    /// A center at a known point.
+    pub(crate) fn center_at(&self, point: Vec<f32>, rows: usize) -> Center {
+        let mut rotated = point.clone();
+        rotated.resize(self.rotation.padded(), 0.0);
+        self.rotation.apply(simd::kernels(), &mut rotated);
+        Center {
+            point,
+            rotated,
+            rows,
+            shaper: None,
+        }
     }
 
     /// Encodes rows into a part. `vectors` and `norms` were validated.
@@ -105,6 +108,7 @@ impl Shape {
             norms: norms.into(),
             raw,
             codes,
+            lists: None,
         })
     }
 
@@ -116,7 +120,6 @@ impl Shape {
         norms: &[f32],
         control: Control<'_>,
     ) -> Result<Codes> {
-        let kernels = simd::kernels();
         let (dimensions, padded) = (self.options.dimensions, self.rotation.padded());
         let (block, row_bytes) = (pack::block_bytes(padded), pack::row_bytes(bits, padded));
         let total = norms.len();
@@ -143,51 +146,29 @@ impl Shape {
             .zip(vectors.par_chunks(dimensions * TASK_ROWS))
             .zip(norms.par_chunks(TASK_ROWS))
             .try_for_each_init(
-                || {
-                    (
-                        Encoder::new(bits, padded, center.shaper.as_ref()),
-                        vec![0.0f32; padded],
-                    )
-                },
-                |(encoder, residual),
-                 ((((((signs, add), rescale), error), rows), vectors), norms)| {
+                || RowEncoder::new(self, center, bits),
+                |encoder, ((((((signs, add), rescale), error), rows), vectors), norms)| {
                     control.check()?;
+                    let mut out = Slots {
+                        bits,
+                        padded,
+                        signs,
+                        add,
+                        rescale,
+                        error,
+                        rows,
+                    };
                     for (i, (vector, &norm)) in
                         vectors.chunks_exact(dimensions).zip(norms).enumerate()
                     {
-                        self.residual(center, vector, norm, residual);
-                        add[i] = self.additive(kernels, center, &residual[..dimensions]);
-                        self.rotation.apply(kernels, residual);
-                        let encoded =
-                            encoder.encode(kernels, residual, cross_term(self.options.metric));
-                        rescale[i] = encoded.sign.rescale;
-                        error[i] = encoded.sign.error;
-                        let middle = 1u8 << (bits.total() - 1);
-                        let target = &mut signs[i / BLOCK * block..(i / BLOCK + 1) * block];
-                        pack::put_signs(
-                            target,
-                            i % BLOCK,
-                            encoder.codes().iter().map(|&code| code >= middle),
-                        );
-                        if row_bytes > 0 {
-                            let row = &mut rows[i * row_bytes..(i + 1) * row_bytes];
-                            pack::put_row(
-                                bits,
-                                row,
-                                encoded.full.rescale,
-                                encoded.full.error,
-                                encoder.codes(),
-                            );
-                        }
+                        let row = encoder.encode(vector, norm, None);
+                        out.put(i, &row, encoder.codes());
                     }
-                    report(control, &done, norms.len(), total);
+                    report(control, "encode", &done, norms.len(), total);
                     Ok(())
                 },
             )?;
-        let max_add = match self.options.metric {
-            Metric::L2 => 0.0,
-            _ => add[..total].iter().fold(0.0f32, |m, v| m.max(v.abs())),
-        };
+        let max_add = max_add(self.options.metric, &add);
         Ok(Codes {
             bits,
             padded,
@@ -199,22 +180,78 @@ impl Shape {
             max_add,
         })
     }
+}
 
-    /// `vector - center`, the vector normalised for cosine, padded with zeros.
-    fn residual(&self, center: &Center, vector: &[f32], norm: f32, out: &mut [f32]) {
-        let scale = scale(self.options.metric, norm);
-        let (body, rest) = out.split_at_mut(vector.len());
-        for ((out, &value), &middle) in body.iter_mut().zip(vector).zip(&center.point) {
-            *out = value * scale - middle;
-        }
-        rest.fill(0.0);
+/// Where the codes and factors of consecutive rows go, beginning at a block.
+pub(crate) struct Slots<'a> {
+    pub bits: Bits,
+    pub padded: usize,
+    pub signs: &'a mut [u8],
+    pub add: &'a mut [f32],
+    pub rescale: &'a mut [f32],
+    pub error: &'a mut [f32],
+    pub rows: &'a mut [u8],
+}
+
+impl Slots<'_> {
+    /// The slots of so many rows, which fill up their last block, and those behind.
+    pub(crate) fn split_at(self, rows: usize) -> (Self, Self) {
+        let blocks = rows.div_ceil(BLOCK);
+        let (bits, padded) = (self.bits, self.padded);
+        let (signs, later_signs) = self.signs.split_at_mut(blocks * pack::block_bytes(padded));
+        let (add, later_add) = self.add.split_at_mut(blocks * BLOCK);
+        let (rescale, later_rescale) = self.rescale.split_at_mut(blocks * BLOCK);
+        let (error, later_error) = self.error.split_at_mut(blocks * BLOCK);
+        let (codes, later_codes) = self.rows.split_at_mut(rows * pack::row_bytes(bits, padded));
+        (
+            Self {
+                bits,
+                padded,
+                signs,
+                add,
+                rescale,
+                error,
+                rows: codes,
+            },
+            Slots {
+                bits,
+                padded,
+                signs: later_signs,
+                add: later_add,
+                rescale: later_rescale,
+                error: later_error,
+                rows: later_codes,
+            },
+        )
     }
 
-    /// The part of a distance that depends on the row alone.
-    fn additive(&self, kernels: &Kernels, center: &Center, residual: &[f32]) -> f32 {
-        match self.options.metric {
-            Metric::L2 => kernels.dot(residual, residual),
-            Metric::Cosine | Metric::InnerProduct => -kernels.dot(residual, &center.point),
+    pub(crate) fn put(&mut self, i: usize, row: &EncodedRow, codes: &[u8]) {
+        self.add[i] = row.sign_add;
+        self.rescale[i] = row.sign.rescale;
+        self.error[i] = row.sign.error;
+        let (block, width) = (
+            pack::block_bytes(self.padded),
+            pack::row_bytes(self.bits, self.padded),
+        );
+        let middle = 1u8 << (self.bits.total() - 1);
+        let signs = codes.iter().map(|&code| code >= middle);
+        pack::put_signs(
+            &mut self.signs[i / BLOCK * block..(i / BLOCK + 1) * block],
+            i % BLOCK,
+            signs,
+        );
+        if width > 0 {
+            let factors = RowFactors {
+                add: row.full_add,
+                rescale: row.full.rescale,
+                error: row.full.error,
+            };
+            pack::put_row(
+                self.bits,
+                &mut self.rows[i * width..(i + 1) * width],
+                factors,
+                codes,
+            );
         }
     }
 }
@@ -235,11 +272,28 @@ pub(crate) fn cross_term(metric: Metric) -> f32 {
     }
 }
 
+/// Largest magnitude among the additive factors of products.
+pub(crate) fn max_add(metric: Metric, add: &[f32]) -> f32 {
+    match metric {
+        Metric::L2 => 0.0,
+        _ => add
+            .iter()
+            .filter(|v| v.is_finite())
+            .fold(0.0f32, |m, v| m.max(v.abs())),
+    }
+}
+
 /// Tells the listener about every 64th part of the work.
-fn report(control: Control<'_>, done: &AtomicUsize, rows: usize, total: usize) {
+pub(crate) fn report(
+    control: Control<'_>,
+    phase: &'static str,
+    done: &AtomicUsize,
+    rows: usize,
+    total: usize,
+) {
     let before = done.fetch_add(rows, Ordering::Relaxed);
     let step = total.div_ceil(64).max(1);
     if before / step != (before + rows) / step || before + rows == total {
-        control.report("encode", before + rows, total);
+        control.report(phase, before + rows, total);
     }
 }

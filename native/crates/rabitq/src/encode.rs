@@ -65,6 +65,20 @@ impl<'a> Encoder<'a> {
         &self.codes
     }
 
+    /// `<x', v>` for the sign code and for the whole code of the last row; `numbers` is scratch space.
+    pub(crate) fn products(&self, kernels: &Kernels, v: &[f32], numbers: &mut [f32]) -> (f32, f32) {
+        let middle = 1u8 << (self.bits.total() - 1);
+        for (number, &code) in numbers.iter_mut().zip(&self.codes) {
+            *number = if code >= middle { 0.5 } else { -0.5 };
+        }
+        let sign = kernels.dot(numbers, v);
+        let shift = f32::from(middle) - 0.5;
+        for (number, &code) in numbers.iter_mut().zip(&self.codes) {
+            *number = f32::from(code) - shift;
+        }
+        (sign, kernels.dot(numbers, v))
+    }
+
     /// Encodes a rotated residual. `cross` is -2 for squared distances and -1 for inner products.
     pub(crate) fn encode(&mut self, kernels: &Kernels, residual: &[f32], cross: f32) -> Encoded {
         let norm_squared = f64::from(kernels.dot(residual, residual));

@@ -6,8 +6,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::build::{Center, Shape};
+use crate::build::Shape;
 use crate::header::{HEADER_BYTES, Header, SectionEntry, Tag};
+use crate::lists::{Lists, layout, probe_steps};
 use crate::mapped::{CHECK_BLOCK, MappedFile};
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part};
@@ -15,7 +16,7 @@ use crate::rotate::Rotation;
 use crate::section::{Plain, Section, as_bytes};
 use crate::state::State;
 use crate::writer::AtomicFile;
-use crate::{Control, Error, Index, Result};
+use crate::{Bits, Control, Error, Index, Result};
 
 /// Files up to this size are checked whole on opening.
 const EAGER_BYTES: u64 = 64 << 20;
@@ -72,26 +73,26 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
     };
     let words = sections.required::<u64>(Tag::Rotation, Rotation::word_count(padded))?;
     let point = sections.required::<f32>(Tag::Center, header.options.dimensions)?;
-    let center = Center {
-        point: point.all()?.to_vec(),
-        rows: header.center_rows as usize,
-        shaper: None,
+    let lists = match header.lists as usize {
+        0 => None,
+        count => Some(sections.lists(count, padded)?),
+    };
+    let blocks = match &lists {
+        None => rows.div_ceil(BLOCK),
+        Some(lists) => lists.blocks.at(lists.count())? as usize,
     };
     let codes = match header.options.effective_bits() {
         None => None,
-        Some(bits) => {
-            let filled = rows.next_multiple_of(BLOCK);
-            Some(Codes {
-                bits,
-                padded,
-                signs: sections.required(Tag::Signs, filled / BLOCK * pack::block_bytes(padded))?,
-                add: sections.required(Tag::Add, filled)?,
-                rescale: sections.required(Tag::Rescale, filled)?,
-                error: sections.required(Tag::Error, filled)?,
-                rows: sections.required(Tag::Codes, rows * pack::row_bytes(bits, padded))?,
-                max_add: header.max_add,
-            })
-        }
+        Some(bits) => Some(Codes {
+            bits,
+            padded,
+            signs: sections.required(Tag::Signs, blocks * pack::block_bytes(padded))?,
+            add: sections.required(Tag::Add, blocks * BLOCK)?,
+            rescale: sections.required(Tag::Rescale, blocks * BLOCK)?,
+            error: sections.required(Tag::Error, blocks * BLOCK)?,
+            rows: sections.required(Tag::Codes, rows * pack::row_bytes(bits, padded))?,
+            max_add: header.max_add,
+        }),
     };
     let raw = if header.options.keeps_raw() {
         Some(sections.required(Tag::Raw, rows * header.options.dimensions)?)
@@ -104,12 +105,14 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
         norms: sections.required(Tag::Norms, rows)?,
         raw,
         codes,
+        lists,
     };
     let rotation = Rotation::from_words(padded, words.all()?);
     let shape = Shape {
         options: header.options.clone(),
         rotation,
     };
+    let center = shape.center_at(point.all()?.to_vec(), header.center_rows as usize);
     Ok(Index::from_state(shape, State::new(center, part)))
 }
 
@@ -136,6 +139,42 @@ impl Sections<'_> {
         )))
     }
 
+    fn lists(&self, count: usize, padded: usize) -> Result<Lists> {
+        let rows = self.header.rows as usize;
+        let bits = self.header.options.effective_bits().unwrap_or(Bits::Five);
+        let slots = count.next_multiple_of(BLOCK);
+        let lists = Lists {
+            order: self.required(Tag::Order, rows)?,
+            starts: self.required(Tag::Starts, count + 1)?,
+            blocks: self.required(Tag::Blocks, count + 1)?,
+            offsets: self.required(Tag::Offsets, count * padded)?,
+            routes: Codes {
+                bits,
+                padded,
+                signs: self.required(Tag::RouteSigns, slots / BLOCK * pack::block_bytes(padded))?,
+                add: self.required(Tag::RouteAdd, slots)?,
+                rescale: self.required(Tag::RouteRescale, slots)?,
+                error: self.required(Tag::RouteError, slots)?,
+                rows: self.required(Tag::RouteCodes, count * pack::row_bytes(bits, padded))?,
+                max_add: 0.0,
+            },
+            curve: self.required(Tag::Curve, probe_steps(count).count())?,
+        };
+        // A checksum only says that the bytes are those written; sizes that contradict each other would lead a scan astray.
+        let (starts, blocks) = (lists.starts.all()?, lists.blocks.all()?);
+        let ascending = starts.is_sorted() && starts[0] == 0 && starts[count] as usize == rows;
+        let sizes: Vec<u32> = starts
+            .windows(2)
+            .map(|pair| pair[1].saturating_sub(pair[0]))
+            .collect();
+        if !ascending || layout(&sizes).1 != blocks {
+            return Err(self
+                .file
+                .damaged("the lists do not add up to the rows".into()));
+        }
+        Ok(lists)
+    }
+
     fn required<T: Plain>(&self, tag: Tag, len: usize) -> Result<Section<T>> {
         self.optional(tag, len)?
             .ok_or_else(|| self.file.damaged(format!("section {tag:?} is missing")))
@@ -144,30 +183,29 @@ impl Sections<'_> {
 
 /// Writes the live rows of a state as one part.
 pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'_>) -> Result<()> {
-    let sources: Vec<(&Part, Vec<usize>)> = state
-        .parts
-        .iter()
-        .map(|live| (&*live.part, live.live_rows()))
-        .collect();
+    let sources: Vec<(&Part, Vec<usize>)> = match state.grouped() {
+        Some(part) => vec![(part, (0..part.rows()).collect())],
+        None => state
+            .parts
+            .iter()
+            .map(|live| Ok((&*live.part, live.live_rows()?)))
+            .collect::<Result<_>>()?,
+    };
     let rows = state.rows();
-    // Everything but raw vectors is gathered in memory; those are copied through a buffer.
-    let lean: Vec<(Part, Vec<usize>)> = sources
-        .iter()
-        .map(|(part, rows)| {
-            (
-                Part {
-                    raw: None,
-                    ..(*part).clone()
-                },
-                rows.clone(),
-            )
-        })
-        .collect();
-    let lean: Vec<(&Part, Vec<usize>)> = lean
-        .iter()
-        .map(|(part, rows)| (part, rows.clone()))
-        .collect();
-    let part = Part::gather(&lean)?;
+    // Everything but raw vectors is gathered in memory; those are copied through a buffer. A grouped part stays as it is.
+    let part = if let Some(part) = state.grouped() {
+        part.clone()
+    } else {
+        let lean: Vec<Part> = sources
+            .iter()
+            .map(|(part, _)| Part {
+                raw: None,
+                ..(*part).clone()
+            })
+            .collect();
+        let rows = sources.iter().map(|(_, rows)| rows.clone());
+        Part::gather(&lean.iter().zip(rows).collect::<Vec<_>>())?
+    };
     control.check()?;
 
     let mut out = Body {
@@ -200,10 +238,23 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
         }
         (None, None) => {}
     }
+    if let Some(lists) = &part.lists {
+        out.section(Tag::Order, lists.order.all()?)?;
+        out.section(Tag::Starts, lists.starts.all()?)?;
+        out.section(Tag::Blocks, lists.blocks.all()?)?;
+        out.section(Tag::Offsets, lists.offsets.all()?)?;
+        out.section(Tag::RouteSigns, lists.routes.signs.all()?)?;
+        out.section(Tag::RouteAdd, lists.routes.add.all()?)?;
+        out.section(Tag::RouteRescale, lists.routes.rescale.all()?)?;
+        out.section(Tag::RouteError, lists.routes.error.all()?)?;
+        out.section(Tag::RouteCodes, lists.routes.rows.all()?)?;
+        out.section(Tag::Curve, lists.curve.all()?)?;
+    }
     if shape.options.keeps_raw() {
         out.raw(&sources, shape.options.dimensions, rows, control)?;
     }
-    out.finish(shape, state.center.rows, rows, max_add)
+    let lists = part.lists.as_ref().map_or(0, Lists::count) as u32;
+    out.finish(shape, state.center.rows, rows, lists, max_add)
 }
 
 /// The sections of a file as they are written.
@@ -273,6 +324,7 @@ impl Body {
         shape: &Shape,
         center_rows: usize,
         rows: usize,
+        lists: u32,
         max_add: f32,
     ) -> Result<()> {
         let body_end = self.file.position();
@@ -287,6 +339,7 @@ impl Body {
             rows: rows as u64,
             center_rows: center_rows as u64,
             max_add,
+            lists,
             body_end,
             file_length: self.file.position(),
             table_checksum: crc32c::crc32c(&table),

@@ -28,16 +28,45 @@ pub(crate) enum Tag {
     Error = 9,
     Codes = 10,
     Raw = 11,
+    Order = 12,
+    Starts = 13,
+    Blocks = 14,
+    Offsets = 15,
+    RouteSigns = 16,
+    RouteAdd = 17,
+    RouteRescale = 18,
+    RouteError = 19,
+    RouteCodes = 20,
+    Curve = 21,
 }
 
 impl Tag {
+    const ALL: [Self; 21] = [
+        Self::Rotation,
+        Self::Center,
+        Self::Ids,
+        Self::ById,
+        Self::Norms,
+        Self::Signs,
+        Self::Add,
+        Self::Rescale,
+        Self::Error,
+        Self::Codes,
+        Self::Raw,
+        Self::Order,
+        Self::Starts,
+        Self::Blocks,
+        Self::Offsets,
+        Self::RouteSigns,
+        Self::RouteAdd,
+        Self::RouteRescale,
+        Self::RouteError,
+        Self::RouteCodes,
+        Self::Curve,
+    ];
+
     fn from_number(number: u32) -> Option<Self> {
-        use Tag::{Add, ById, Center, Codes, Error, Ids, Norms, Raw, Rescale, Rotation, Signs};
-        [
-            Rotation, Center, Ids, ById, Norms, Signs, Add, Rescale, Error, Codes, Raw,
-        ]
-        .into_iter()
-        .find(|tag| *tag as u32 == number)
+        Self::ALL.into_iter().find(|tag| *tag as u32 == number)
     }
 }
 
@@ -56,6 +85,8 @@ pub(crate) struct Header {
     pub rows: u64,
     pub center_rows: u64,
     pub max_add: f32,
+    /// Number of inverted lists, 0 without.
+    pub lists: u32,
     /// End of the sections and start of the checksum table.
     pub body_end: u64,
     pub file_length: u64,
@@ -84,6 +115,8 @@ impl Header {
         out.push(options.bits.map_or(0, |bits| bits.total() as u8));
         out.push(0);
         out.extend_from_slice(&(self.sections.len() as u32).to_le_bytes());
+        out.extend_from_slice(&options.lists.unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(&self.lists.to_le_bytes());
         out.resize(FIXED_BYTES, 0);
         for section in &self.sections {
             out.extend_from_slice(&(section.tag as u64).to_le_bytes());
@@ -141,6 +174,7 @@ impl Header {
         let (max_add, table_checksum) = (f32::from_bits(fields.u32()), fields.u32());
         let [kind, metric, bits, _] = fields.u32().to_le_bytes();
         let count = fields.u32() as usize;
+        let (lists_option, lists) = (fields.u32(), fields.u32());
         let options = BuildOptions {
             kind: kind_of(kind).ok_or_else(|| {
                 unsupported(path, format!("index kind {kind} is unknown to this build"))
@@ -156,6 +190,7 @@ impl Header {
                 Some(Bits::from_total(u32::from(bits)).map_err(|_| corrupt("impossible bits"))?)
             },
             rerank_factor: (rerank_factor > 0).then_some(rerank_factor),
+            lists: (lists_option > 0).then_some(lists_option),
         };
         options
             .validate()
@@ -196,6 +231,7 @@ impl Header {
             rows,
             center_rows,
             max_add,
+            lists,
             body_end,
             file_length,
             table_checksum,
@@ -233,11 +269,12 @@ impl Fields<'_> {
     }
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind::FlatF32,
     Kind::Rabitq,
     Kind::RabitqPlus,
     Kind::RabitqAsym,
+    Kind::RabitqIvf,
 ];
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::InnerProduct, Metric::L2];
 

@@ -6,17 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
-use crate::build::{Center, Shape};
+use crate::build::Shape;
 use crate::mapped::MappedFile;
 use crate::rotate::Rotation;
 use crate::search::nearest;
 use crate::state::{Live, State};
+use crate::table::Table;
 use crate::{
-    BuildOptions, Control, Error, Hit, Result, Rows, SearchOptions, Stats, file, rbpx, validate,
+    BuildOptions, Control, Error, Hit, Kind, Result, Rows, SearchOptions, Stats, file, rbpx,
+    validate,
 };
 
 /// Growth at which the mean of the vectors is taken anew and all codes are made again.
 const RECENTER_GROWTH: usize = 4;
+
+/// Rows outside the lists of a grouped index that are always left there.
+const MIN_GROUPING: usize = 8192;
+
+/// Share of all rows, as a divisor, that may wait outside the lists.
+const GROUPING_SHARE: usize = 5;
 
 /// Attempts at re-encoding before an addition goes ahead without; only writers that come first make one fail.
 const RECENTER_ATTEMPTS: usize = 3;
@@ -65,9 +73,15 @@ impl Index {
             options: options.clone(),
             rotation: Rotation::from_options(options),
         };
-        let center = shape.center(&vectors, &norms);
-        let part = shape.part(&center, ids, vectors, norms, control)?;
-        Ok(Self::from_state(shape, State::new(center, part)))
+        let state = shape.state(
+            Table {
+                ids,
+                vectors,
+                norms,
+            },
+            control,
+        )?;
+        Ok(Self::from_state(shape, state))
     }
 
     pub(crate) fn from_state(shape: Shape, state: State) -> Self {
@@ -103,6 +117,13 @@ impl Index {
             .is_some_and(|extension| extension == "rbpx")
         {
             rbpx::write(path, &self.shape.options, &state, control)
+        } else if self.shape.options.kind == Kind::RabitqIvf && state.grouped().is_none() {
+            // A file holds one grouped part. The index takes it over too, so that both give the same answers.
+            let grouped = self.shape.regrouped(&state, control)?;
+            self.replace(
+                |current| Ok(Arc::ptr_eq(current, &state).then(|| (grouped.clone(), ()))),
+            )?;
+            file::save(path, &self.shape, &grouped, control)
         } else {
             file::save(path, &self.shape, &state, control)
         }
@@ -203,10 +224,10 @@ impl Index {
         }
         for _ in 0..RECENTER_ATTEMPTS {
             let state = self.snapshot();
-            if !self.wants_new_center(&state, rows) {
+            if !self.wants_new_center(&state, rows) && !self.wants_grouping(&state, rows) {
                 break;
             }
-            let next = self.recentered(&state, ids, vectors, &norms, control)?;
+            let next = self.rebuilt(&state, ids, vectors, &norms, control)?;
             if self
                 .replace(|current| Ok(Arc::ptr_eq(current, &state).then_some((next, ()))))
                 .transpose()
@@ -287,11 +308,7 @@ impl Index {
         let mut ids = Vec::with_capacity(state.rows());
         for live in &state.parts {
             let all = live.part.ids.all()?;
-            ids.extend(
-                (0..all.len())
-                    .filter(|&row| live.is_live(row))
-                    .map(|row| all[row]),
-            );
+            ids.extend(live.live_rows()?.into_iter().map(|row| all[row]));
         }
         Ok(ids)
     }
@@ -357,7 +374,7 @@ impl Index {
                     && live + rows >= RECENTER_GROWTH * state.center.rows.max(1)))
     }
 
-    fn recentered(
+    fn rebuilt(
         &self,
         state: &State,
         ids: &[i64],
@@ -366,25 +383,26 @@ impl Index {
         control: Control<'_>,
     ) -> Result<State> {
         let (kept, _) = state.without(ids)?;
-        let dimensions = self.shape.options.dimensions;
-        let mut all = (Vec::new(), Vec::new(), Vec::new());
-        for live in &kept.parts {
-            let Some(raw) = &live.part.raw else { continue };
-            for row in live.live_rows() {
-                all.0.push(live.part.ids.at(row)?);
-                all.1
-                    .extend_from_slice(raw.get(row * dimensions..(row + 1) * dimensions)?);
-                all.2.push(live.part.norms.at(row)?);
-            }
+        if !self.wants_new_center(state, norms.len()) {
+            let part = self.shape.part(
+                &kept.center,
+                ids.to_vec(),
+                vectors.into(),
+                norms.to_vec(),
+                control,
+            )?;
+            return self.shape.regrouped(&kept.with(part)?, control);
         }
-        all.0.extend_from_slice(ids);
-        all.1.extend_from_slice(vectors);
-        all.2.extend_from_slice(norms);
-        let center: Center = self.shape.center(&all.1, &all.2);
-        let part = self
-            .shape
-            .part(&center, all.0, all.1.into(), all.2, control)?;
-        Ok(State::new(center, part))
+        let mut table = Table::of(&kept, self.shape.options.dimensions)?;
+        table.extend(ids, vectors, norms);
+        self.shape.state(table, control)
+    }
+
+    /// Rows outside the lists are compared one by one; a few are welcome, many are not.
+    fn wants_grouping(&self, state: &State, rows: usize) -> bool {
+        let outside = state.ungrouped() + rows;
+        self.shape.options.kind == Kind::RabitqIvf
+            && outside > MIN_GROUPING.max((state.rows() + rows) / GROUPING_SHARE)
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Kind {
     Rabitq,
     /// RaBitQ codes (1+4 bits by default) and raw rows: approximate scan, exact reranking by error bound.
     RabitqPlus,
+    /// As [`Kind::RabitqPlus`], with rows grouped around centroids, of which a search visits the nearest: for scale.
+    RabitqIvf,
     /// RaBitQ codes (1+4 bits by default) scored against the unquantized query; raw rows only if a rerank factor is given.
     RabitqAsym,
 }
@@ -24,6 +26,7 @@ impl Kind {
             Self::Rabitq => "RabitqIndex",
             Self::RabitqPlus => "RabitqPlusIndex",
             Self::RabitqAsym => "RabitqAsymIndex",
+            Self::RabitqIvf => "RabitqIvfIndex",
         }
     }
 
@@ -35,6 +38,7 @@ impl Kind {
             Self::Rabitq,
             Self::RabitqPlus,
             Self::RabitqAsym,
+            Self::RabitqIvf,
         ]
         .into_iter()
         .find(|k| k.name() == name)

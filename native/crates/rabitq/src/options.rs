@@ -8,6 +8,9 @@ pub const MAX_DIMENSIONS: usize = 8192;
 /// Largest magnitude of an id: JavaScript's `Number.MAX_SAFE_INTEGER`.
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
+/// Most inverted lists of an index.
+const MAX_LISTS: u32 = 1 << 20;
+
 /// Bits a code spends on each dimension: 1 sign bit and 0, 4 or 7 more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bits {
@@ -60,6 +63,8 @@ pub struct BuildOptions {
     pub seed: u64,
     /// Bits a dimension; `None` takes the kind's default. Not allowed for a flat index.
     pub bits: Option<Bits>,
+    /// Inverted lists of a [`Kind::RabitqIvf`]; `None` takes four times the square root of the rows.
+    pub lists: Option<u32>,
     /// Caps exact comparisons of a search at this multiple of `k`. For [`Kind::RabitqAsym`] a value above 1 keeps raw vectors.
     pub rerank_factor: Option<u32>,
 }
@@ -75,6 +80,7 @@ impl BuildOptions {
             seed: 42,
             bits: None,
             rerank_factor: None,
+            lists: None,
         }
     }
 
@@ -102,6 +108,30 @@ impl BuildOptions {
                 reason,
             });
         }
+        if self.kind == Kind::RabitqIvf && self.bits == Some(Bits::One) {
+            let reason = "a RabitqIvfIndex ranks its lists by longer codes; use 5 or 8".into();
+            return Err(Error::InvalidOption {
+                option: "bits",
+                reason,
+            });
+        }
+        match self.lists {
+            Some(_) if self.kind != Kind::RabitqIvf => {
+                let reason = format!("a {} has no lists", self.kind);
+                return Err(Error::InvalidOption {
+                    option: "lists",
+                    reason,
+                });
+            }
+            Some(lists) if !(1..=MAX_LISTS).contains(&lists) => {
+                let reason = format!("must be a whole number from 1 to {MAX_LISTS}, got {lists}");
+                return Err(Error::InvalidOption {
+                    option: "lists",
+                    reason,
+                });
+            }
+            _ => {}
+        }
         check_rerank_factor(self.rerank_factor)
     }
 
@@ -111,7 +141,9 @@ impl BuildOptions {
         match self.kind {
             Kind::FlatF32 => None,
             Kind::Rabitq => Some(self.bits.unwrap_or(Bits::One)),
-            Kind::RabitqPlus | Kind::RabitqAsym => Some(self.bits.unwrap_or(Bits::Five)),
+            Kind::RabitqPlus | Kind::RabitqAsym | Kind::RabitqIvf => {
+                Some(self.bits.unwrap_or(Bits::Five))
+            }
         }
     }
 
@@ -119,7 +151,7 @@ impl BuildOptions {
     #[must_use]
     pub fn keeps_raw(&self) -> bool {
         match self.kind {
-            Kind::FlatF32 | Kind::RabitqPlus => true,
+            Kind::FlatF32 | Kind::RabitqPlus | Kind::RabitqIvf => true,
             Kind::Rabitq => false,
             Kind::RabitqAsym => self.rerank_factor.is_some_and(|factor| factor > 1),
         }
@@ -133,6 +165,8 @@ pub struct SearchOptions<'a> {
     pub allow: Option<&'a crate::AllowList>,
     /// Recall the search should reach on average, in `(0, 1]`; lower is faster.
     pub recall_target: Option<f32>,
+    /// Lists a [`Kind::RabitqIvf`] looks at, instead of as many as the recall asks for.
+    pub nprobe: Option<u32>,
     /// Overrides the cap of [`BuildOptions::rerank_factor`].
     pub rerank_factor: Option<u32>,
 }
@@ -149,6 +183,13 @@ impl SearchOptions<'_> {
             let reason = format!("must be above 0 and at most 1, got {target}");
             return Err(Error::InvalidOption {
                 option: "recallTarget",
+                reason,
+            });
+        }
+        if self.nprobe == Some(0) {
+            let reason = "must be at least 1, got 0".into();
+            return Err(Error::InvalidOption {
+                option: "nprobe",
                 reason,
             });
         }

@@ -14,8 +14,16 @@ pub(crate) fn block_bytes(padded: usize) -> usize {
     padded / 4 * 16
 }
 
-/// Bytes of the two factors in front of a full code.
-const ROW_HEAD: usize = 8;
+/// Bytes of the three factors in front of a full code.
+const ROW_HEAD: usize = 12;
+
+/// The factors of a whole code, beside it so that they come with the same cache line.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct RowFactors {
+    pub add: f32,
+    pub rescale: f32,
+    pub error: f32,
+}
 
 /// Bytes of one row of [`ROW_HEAD`] and the full code; 0 for sign-only codes.
 pub(crate) fn row_bytes(bits: Bits, padded: usize) -> usize {
@@ -50,10 +58,12 @@ pub(crate) fn move_signs(from: &[u8], from_lane: usize, to: &mut [u8], to_lane: 
 }
 
 /// Writes the part of a code that the sign block does not hold: the low 4 of 5 bits as nibbles, or all 8 bits as bytes.
-pub(crate) fn put_row(bits: Bits, row: &mut [u8], rescale: f32, error: f32, codes: &[u8]) {
+pub(crate) fn put_row(bits: Bits, row: &mut [u8], factors: RowFactors, codes: &[u8]) {
     let (head, body) = row.split_at_mut(ROW_HEAD);
-    head[..4].copy_from_slice(&rescale.to_le_bytes());
-    head[4..].copy_from_slice(&error.to_le_bytes());
+    let factors = [factors.add, factors.rescale, factors.error];
+    for (bytes, factor) in head.chunks_exact_mut(4).zip(factors) {
+        bytes.copy_from_slice(&factor.to_le_bytes());
+    }
     match bits {
         Bits::One => {}
         Bits::Five => {
@@ -67,12 +77,19 @@ pub(crate) fn put_row(bits: Bits, row: &mut [u8], rescale: f32, error: f32, code
     }
 }
 
-/// The factors `(rescale, error)` and the code bytes of a row.
-pub(crate) fn row_parts(row: &[u8]) -> (f32, f32, &[u8]) {
+/// The factors and the code bytes of a row.
+pub(crate) fn row_parts(row: &[u8]) -> (RowFactors, &[u8]) {
     let (head, body) = row.split_at(ROW_HEAD);
     let float =
         |at: usize| f32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    (float(0), float(4), body)
+    (
+        RowFactors {
+            add: float(0),
+            rescale: float(4),
+            error: float(8),
+        },
+        body,
+    )
 }
 
 /// The whole code of a row as numbers, from its sign bits and, beyond one bit, its code bytes.
@@ -120,9 +137,14 @@ mod tests {
                 let mut moved = vec![0; block_bytes(padded)];
                 move_signs(&block, lane, &mut moved, (lane + 5) % BLOCK);
                 let mut row = vec![0; row_bytes(bits, padded)];
-                put_row(bits, &mut row, 1.5, 0.25, &codes);
-                let (rescale, error, body) = row_parts(&row);
-                assert_eq!((rescale, error), (1.5, 0.25));
+                let factors = RowFactors {
+                    add: -2.0,
+                    rescale: 1.5,
+                    error: 0.25,
+                };
+                put_row(bits, &mut row, factors, &codes);
+                let (back, body) = row_parts(&row);
+                assert_eq!(back, factors);
                 let mut out = vec![0.0; padded];
                 unpack(
                     bits,

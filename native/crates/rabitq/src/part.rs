@@ -1,5 +1,6 @@
 //! An immutable run of rows: ids, norms, and whichever of raw vectors and codes the kind keeps.
 
+use crate::lists::Lists;
 use crate::pack::{self, BLOCK};
 use crate::section::{Plain, Section};
 use crate::{Bits, Result};
@@ -46,11 +47,33 @@ pub(crate) struct Part {
     pub norms: Section<f32>,
     pub raw: Option<Section<f32>>,
     pub codes: Option<Codes>,
+    /// How the rows are grouped; one group around the center if absent.
+    pub lists: Option<Lists>,
 }
 
 impl Part {
     pub(crate) fn rows(&self) -> usize {
         self.ids.len()
+    }
+
+    /// A row's place in insertion order.
+    pub(crate) fn order(&self, row: usize) -> Result<usize> {
+        match &self.lists {
+            None => Ok(row),
+            Some(lists) => Ok(lists.order.at(row)? as usize),
+        }
+    }
+
+    /// Rows in insertion order.
+    pub(crate) fn in_order(&self) -> Result<Vec<usize>> {
+        let Some(lists) = &self.lists else {
+            return Ok((0..self.rows()).collect());
+        };
+        let mut rows = vec![0; self.rows()];
+        for (row, &order) in lists.order.all()?.iter().enumerate() {
+            rows[order as usize] = row;
+        }
+        Ok(rows)
     }
 
     /// Row of an id, deleted or not.
@@ -89,7 +112,8 @@ impl Part {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let order = self.by_id.as_ref().map_or(0, Section::bytes);
+        let order = self.by_id.as_ref().map_or(0, Section::bytes)
+            + self.lists.as_ref().map_or(0, Lists::bytes);
         self.ids.bytes() + order + self.norms.bytes() + self.raw_bytes() + self.code_bytes()
     }
 
@@ -113,6 +137,7 @@ impl Part {
             codes: gather_codes(sources)?,
             ids: ids.into(),
             raw,
+            lists: None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use simd::{BoundParams, Kernels};
 
-use crate::build::{Center, Shape, scale};
+use crate::build::{Center, Shape};
 use crate::pack;
 use crate::{Bits, Metric};
 
@@ -19,12 +19,26 @@ pub(crate) struct Query<'a> {
     estimator: Option<Estimator>,
 }
 
+/// The query's own part of a distance, and one deviation of an estimate per unit of the row's error factor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    pub add: f32,
+    pub error: f32,
+}
+
 /// The centred, rotated query and its quantized forms.
 pub(crate) struct Estimator {
+    metric: Metric,
+    epsilon: f32,
+    /// Relative to the center.
     rotated: Vec<f32>,
+    /// Relative to the origin.
+    whole: Vec<f32>,
     sum: f32,
-    /// Constants for the sign bits; `pub` for the scan.
-    pub signs: BoundParams,
+    delta: f32,
+    bias: f32,
+    slack: f32,
+    center: Reach,
     pub lut: Vec<u8>,
     full: FullCode,
     /// Magnitudes that bound the rounding error of an estimate, beside those of the row.
@@ -52,10 +66,11 @@ impl<'a> Query<'a> {
         epsilon: f32,
     ) -> Self {
         let kernels = simd::kernels();
-        let estimator = shape
-            .options
-            .effective_bits()
-            .map(|bits| Estimator::new(shape, center, bits, vector, norm_squared, epsilon));
+        let estimator = shape.options.effective_bits().map(|bits| {
+            let mut rotated = vec![0.0; shape.rotation.padded()];
+            shape.rotate(center, vector, norm_squared, &mut rotated);
+            Estimator::new(shape.options.metric, bits, rotated, center, epsilon)
+        });
         Self {
             kernels,
             metric: shape.options.metric,
@@ -111,70 +126,119 @@ impl<'a> Query<'a> {
 }
 
 impl Estimator {
-    fn new(
-        shape: &Shape,
-        center: &Center,
+    /// From a query that is rotated and taken relative to a center.
+    pub(crate) fn new(
+        metric: Metric,
         bits: Bits,
-        vector: &[f32],
-        norm_squared: f32,
+        rotated: Vec<f32>,
+        center: &Center,
         epsilon: f32,
     ) -> Self {
         let kernels = simd::kernels();
-        let metric = shape.options.metric;
-        let scale = scale(metric, norm_squared);
-        let mut rotated = vec![0.0; shape.rotation.padded()];
-        for ((out, &value), &middle) in rotated.iter_mut().zip(vector).zip(&center.point) {
-            *out = value * scale - middle;
-        }
         let length_squared = kernels.dot(&rotated, &rotated);
+        let whole: Vec<f32> = rotated
+            .iter()
+            .zip(&center.rotated)
+            .map(|(q, c)| q + c)
+            .collect();
         let add = match metric {
             Metric::L2 => length_squared,
-            Metric::Cosine | Metric::InnerProduct => -scale * kernels.dot(vector, &center.point),
+            Metric::Cosine | Metric::InnerProduct => -kernels.dot(&whole, &center.rotated),
         };
-        shape.rotation.apply(kernels, &mut rotated);
         let sum = rotated.iter().map(|&v| f64::from(v)).sum::<f64>() as f32;
         let (lut, delta, lowest) = lookup_table(&rotated);
         let groups = (rotated.len() / 4) as f32;
         let slack = delta * (ROUNDING_DEVIATIONS * (groups / 12.0).sqrt()).min(groups / 2.0);
-        let signs = BoundParams {
+        let full = FullCode::new(bits, &rotated, sum, slack, delta, lowest);
+        Self {
+            metric,
+            epsilon,
             delta,
             bias: lowest - 0.5 * sum,
-            add,
-            error: epsilon * length_squared.sqrt(),
             slack,
-        };
-        let full = FullCode::new(bits, &rotated, sum, &signs, lowest);
-        Self {
+            center: Reach {
+                add,
+                error: epsilon * length_squared.sqrt(),
+            },
+            magnitude: add.abs() + length_squared,
             rotated,
+            whole,
             sum,
-            signs,
             lut,
             full,
-            magnitude: add.abs() + length_squared,
+        }
+    }
+
+    /// The query relative to the center, rotated.
+    pub(crate) fn rotated(&self) -> &[f32] {
+        &self.rotated
+    }
+
+    /// The query's part of distances to rows that were encoded around the center.
+    pub(crate) fn center(&self) -> Reach {
+        self.center
+    }
+
+    /// The query's part of distances to rows that were encoded around a point so far from the center.
+    pub(crate) fn reach(&self, kernels: &Kernels, offset: &[f32]) -> Reach {
+        let length_squared = kernels.l2_squared(&self.rotated, offset);
+        let add = match self.metric {
+            Metric::L2 => length_squared,
+            Metric::Cosine | Metric::InnerProduct => {
+                self.center.add - kernels.dot(&self.whole, offset)
+            }
+        };
+        Reach {
+            add,
+            error: self.epsilon * length_squared.sqrt(),
+        }
+    }
+
+    /// Constants for the estimates of sign codes.
+    pub(crate) fn signs(&self, reach: Reach) -> BoundParams {
+        BoundParams {
+            delta: self.delta,
+            bias: self.bias,
+            add: reach.add,
+            error: reach.error,
+            slack: self.slack,
         }
     }
 
     /// Estimate and lower bound of a row's rank from its whole code. `acc` is its FastScan sum.
-    pub(crate) fn refine(&self, kernels: &Kernels, acc: u32, add: f32, row: &[u8]) -> (f32, f32) {
-        let (rescale, error, body) = pack::row_parts(row);
+    pub(crate) fn refine(
+        &self,
+        kernels: &Kernels,
+        reach: Reach,
+        acc: u32,
+        row: &[u8],
+    ) -> (f32, f32) {
+        let (factors, body) = pack::row_parts(row);
         let dot = match self.full.bits {
             Bits::Eight => kernels.dot_u8_i16(body, &self.full.words),
             _ => kernels.dot_u4_i8(body, &self.full.bytes),
         };
         let product =
             self.full.sign_weight * acc as f32 + self.full.step * dot as f32 + self.full.bias;
-        let estimate = (add + self.signs.add) + rescale * product;
+        let estimate = (factors.add + reach.add) + factors.rescale * product;
         (
             estimate,
-            estimate - (error * self.signs.error + rescale.abs() * self.full.slack),
+            estimate - (factors.error * reach.error + factors.rescale.abs() * self.full.slack),
         )
     }
 
     /// Estimate with the query as it is, from the row's whole code as numbers.
-    pub(crate) fn estimate(&self, kernels: &Kernels, codes: &[f32], add: f32, rescale: f32) -> f32 {
+    pub(crate) fn estimate(
+        &self,
+        kernels: &Kernels,
+        reach: Reach,
+        codes: &[f32],
+        add: f32,
+        rescale: f32,
+    ) -> f32 {
         let shift = -0.5 * ((1u32 << self.full.bits.total()) - 1) as f32;
         let product = kernels.dot(&self.rotated, codes) + shift * self.sum;
-        (add + self.signs.add) + rescale * product
+        (add + reach.add) + rescale * product
     }
 }
 
@@ -207,7 +271,7 @@ fn lookup_table(rotated: &[f32]) -> (Vec<u8>, f32, f32) {
 }
 
 impl FullCode {
-    fn new(bits: Bits, rotated: &[f32], sum: f32, signs: &BoundParams, lowest: f32) -> Self {
+    fn new(bits: Bits, rotated: &[f32], sum: f32, slack: f32, delta: f32, lowest: f32) -> Self {
         let d = rotated.len() as f32;
         let largest = rotated.iter().fold(0.0f32, |m, v| m.max(v.abs()));
         match bits {
@@ -226,13 +290,12 @@ impl FullCode {
                 let rounded = step * bytes.iter().map(|&v| f32::from(v)).sum::<f32>();
                 // The middle of the low 4 bits, 7.5, meets the unrounded sum; only deviations from it feel the rounding.
                 let bias = 16.0 * lowest + 7.5 * (sum - rounded) - 15.5 * sum;
-                let slack =
-                    16.0 * signs.slack + ROUNDING_DEVIATIONS * step * (d * 21.25 / 12.0).sqrt();
+                let slack = 16.0 * slack + ROUNDING_DEVIATIONS * step * (d * 21.25 / 12.0).sqrt();
                 Self {
                     bits,
                     step,
                     bias,
-                    sign_weight: 16.0 * signs.delta,
+                    sign_weight: 16.0 * delta,
                     slack,
                     bytes,
                     words: vec![],

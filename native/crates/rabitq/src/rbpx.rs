@@ -124,7 +124,7 @@ pub(crate) fn write(
     for live in &state.parts {
         let Some(raw) = &live.part.raw else { continue };
         control.check()?;
-        for row in live.live_rows() {
+        for row in live.live_rows()? {
             let id = live.part.ids.at(row)?;
             let id = u32::try_from(id).map_err(|_| {
                 refused(format!(

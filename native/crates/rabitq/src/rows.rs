@@ -10,8 +10,9 @@ use crate::state::State;
 pub struct Rows {
     state: Arc<State>,
     dimensions: usize,
+    /// The part being walked over, and its live rows still to come, last first.
     part: usize,
-    row: usize,
+    pending: Option<Vec<usize>>,
 }
 
 impl Rows {
@@ -20,7 +21,7 @@ impl Rows {
             state,
             dimensions,
             part: 0,
-            row: 0,
+            pending: None,
         }
     }
 }
@@ -31,16 +32,25 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let live = self.state.parts.get(self.part)?;
-            if self.row >= live.part.rows() {
-                (self.part, self.row) = (self.part + 1, 0);
-                continue;
-            }
-            let row = self.row;
-            self.row += 1;
-            if live.is_live(row) {
+            let rows = match &mut self.pending {
+                Some(rows) => rows,
+                None => match live.live_rows() {
+                    Ok(mut rows) => {
+                        rows.reverse();
+                        self.pending.insert(rows)
+                    }
+                    Err(error) => {
+                        self.part = self.state.parts.len();
+                        return Some(Err(error));
+                    }
+                },
+            };
+            if let Some(row) = rows.pop() {
                 let id = live.part.ids.at(row);
                 return Some(id.and_then(|id| Ok((id, raw_row(live, row, self.dimensions)?))));
             }
+            self.pending = None;
+            self.part += 1;
         }
     }
 }

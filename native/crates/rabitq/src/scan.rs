@@ -1,14 +1,13 @@
 //! Scanning a part for the rows nearest to a query.
 
 use std::cell::Cell;
-use std::ops::Range;
 
 use crate::bitset::Bitset;
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part};
-use crate::query::{Estimator, Query};
+use crate::query::{Estimator, Query, Reach};
 use crate::topk::{Candidate, TopK};
-use crate::{Bits, Control, Result};
+use crate::{Control, Result};
 
 /// Rows whose bounds are held at a time; a multiple of [`BLOCK`]. Their three arrays stay in a core's L2 cache.
 const CHUNK: usize = 32 * 1024;
@@ -18,6 +17,28 @@ const STRIDE: usize = 1024;
 
 /// Relative rounding error allowed for in comparisons of estimates with exact ranks.
 const ROUNDING: f32 = 1e-5;
+
+/// Consecutive rows that were encoded around the same point, beginning at a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub row: usize,
+    pub block: usize,
+    pub rows: usize,
+    pub reach: Reach,
+}
+
+impl Span {
+    /// At most [`CHUNK`] rows from `start` on.
+    fn part(&self, start: usize) -> Self {
+        let rows = (self.rows - start).min(CHUNK);
+        Self {
+            row: self.row + start,
+            block: self.block + start / BLOCK,
+            rows,
+            reach: self.reach,
+        }
+    }
+}
 
 /// One query against one part.
 pub(crate) struct Scan<'a> {
@@ -52,36 +73,41 @@ impl Scan<'_> {
             self.control.check()?;
             let range = start..(start + STRIDE).min(rows);
             match self.mask {
-                None => self.rank_rows(range, top)?,
-                Some(mask) => self.rank_rows(mask.iter(range), top)?,
+                None => range
+                    .into_iter()
+                    .try_for_each(|row| self.push_exact(row, top))?,
+                Some(mask) => mask
+                    .iter(range)
+                    .try_for_each(|row| self.push_exact(row, top))?,
             }
         }
         Ok(())
     }
 
-    /// Ranks by raw vector every row whose lower bound reaches the best `k`.
+    /// Ranks by raw vector every row of the spans whose lower bound reaches the best `k`.
     pub(crate) fn by_bounds(
         &self,
         codes: &Codes,
         estimator: &Estimator,
+        spans: &[Span],
         top: &mut TopK,
     ) -> Result<()> {
-        self.chunks(codes, estimator, |start, scratch| {
-            let kernels = self.query.kernels();
-            let rounding = f64::from(ROUNDING * (estimator.magnitude + codes.max_add));
-            let tolerance = |limit: f64| {
-                ((limit + limit.abs() * f64::from(ROUNDING) + rounding) as f32).min(f32::MAX)
-            };
-
+        let kernels = self.query.kernels();
+        let rounding = f64::from(ROUNDING * (estimator.magnitude + codes.max_add));
+        let tolerance = |limit: f64| {
+            ((limit + limit.abs() * f64::from(ROUNDING) + rounding) as f32).min(f32::MAX)
+        };
+        self.chunks(codes, estimator, spans, |span, scratch| {
             // The best estimates first: their exact ranks give a limit that few lower bounds of the chunk reach.
-            let mut seeds = TopK::new(top.capacity());
-            each_below(scratch, &mut seeds, tolerance(top.limit()));
-            for seed in seeds.into_sorted() {
-                let row = seed.row as usize;
-                scratch.lowers[row] = f32::INFINITY;
-                self.rank_rows(std::iter::once(start + row), top)?;
+            if span.rows >= STRIDE || top.limit() == f64::INFINITY {
+                let mut seeds = TopK::new(top.capacity());
+                each_below(scratch, &mut seeds, tolerance(top.limit()));
+                for seed in seeds.into_sorted() {
+                    let row = seed.row as usize;
+                    scratch.lowers[row] = f32::INFINITY;
+                    self.push_exact(span.row + row, top)?;
+                }
             }
-
             let Scratch {
                 sums,
                 estimates,
@@ -95,12 +121,14 @@ impl Scan<'_> {
             kernels.select_le(lowers, limit, 0, picks);
             let width = codes.row_bytes();
             for &pick in picks.iter() {
-                let row = start + pick as usize;
+                let at = pick as usize;
                 let (estimate, lower) = if width == 0 {
-                    (estimates[pick as usize], lowers[pick as usize])
+                    (estimates[at], lowers[at])
                 } else {
-                    let code = codes.rows.get(row * width..(row + 1) * width)?;
-                    estimator.refine(kernels, sums[pick as usize], codes.add.at(row)?, code)
+                    let code = codes
+                        .rows
+                        .get((span.row + at) * width..(span.row + at + 1) * width)?;
+                    estimator.refine(kernels, span.reach, sums[at], code)
                 };
                 if lower <= limit {
                     survivors.push((estimate, lower, pick));
@@ -109,67 +137,65 @@ impl Scan<'_> {
             survivors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
             for &(_, lower, pick) in survivors.iter() {
                 if lower <= tolerance(top.limit()) {
-                    self.rank_rows(std::iter::once(start + pick as usize), top)?;
+                    self.push_exact(span.row + pick as usize, top)?;
                 }
             }
             Ok(())
         })
     }
 
-    /// Ranks rows by the estimate of their whole code; ranks in `top` are estimates.
+    /// Ranks rows of the spans by the estimate of their whole code; ranks in `top` are estimates.
     pub(crate) fn by_estimates(
         &self,
         codes: &Codes,
         estimator: &Estimator,
+        spans: &[Span],
         top: &mut TopK,
     ) -> Result<()> {
         let kernels = self.query.kernels();
         let width = codes.row_bytes();
-        self.chunks(codes, estimator, |start, scratch| {
-            if codes.bits == Bits::One {
-                let mut best = TopK::new(top.capacity());
-                each_below(scratch, &mut best, top.limit() as f32);
-                for candidate in best.into_sorted() {
-                    top.push(Candidate {
-                        rank: candidate.rank,
-                        row: self.first + (start as u64) + candidate.row,
-                    });
-                }
-                return Ok(());
-            }
-            let push = |row: usize, sum: u32, top: &mut TopK| -> Result<()> {
-                let code = codes.rows.get(row * width..(row + 1) * width)?;
-                let (estimate, _) = estimator.refine(kernels, sum, codes.add.at(row)?, code);
-                top.push(Candidate {
-                    rank: f64::from(estimate),
-                    row: self.first + row as u64,
-                });
-                Ok(())
+        self.chunks(codes, estimator, spans, |span, scratch| {
+            let push = |at: usize, scratch: &Scratch, top: &mut TopK| -> Result<()> {
+                let row = span.row + at;
+                let estimate = if width == 0 {
+                    scratch.estimates[at]
+                } else {
+                    let code = codes.rows.get(row * width..(row + 1) * width)?;
+                    estimator
+                        .refine(kernels, span.reach, scratch.sums[at], code)
+                        .0
+                };
+                self.push(f64::from(estimate), row, top)
             };
             let mut seeds = TopK::new(top.capacity());
             each_below(scratch, &mut seeds, top.limit() as f32);
             for seed in seeds.into_sorted() {
-                let row = seed.row as usize;
-                scratch.lowers[row] = f32::INFINITY;
-                push(start + row, scratch.sums[row], top)?;
+                let at = seed.row as usize;
+                scratch.lowers[at] = f32::INFINITY;
+                push(at, scratch, top)?;
             }
-            scratch.picks.clear();
+            if width == 0 {
+                return Ok(());
+            }
+            let mut picks = std::mem::take(&mut scratch.picks);
+            picks.clear();
             kernels.select_le(
                 &scratch.lowers,
                 (top.limit() as f32).min(f32::MAX),
                 0,
-                &mut scratch.picks,
+                &mut picks,
             );
-            for &pick in &scratch.picks {
+            for &pick in &picks {
                 if f64::from(scratch.lowers[pick as usize]) <= top.limit() {
-                    push(start + pick as usize, scratch.sums[pick as usize], top)?;
+                    push(pick as usize, scratch, top)?;
                 }
             }
+            scratch.picks = picks;
             Ok(())
         })
     }
 
-    /// Rank of one row from its code and the unrounded query.
+    /// Rank of one row of a part without lists from its code and the unrounded query.
     pub(crate) fn estimate(&self, codes: &Codes, estimator: &Estimator, row: usize) -> Result<f64> {
         if self.query.is_right_angled(self.part.norms.at(row)?) {
             return Ok(0.0);
@@ -180,19 +206,19 @@ impl Scan<'_> {
             .get(row / BLOCK * block..(row / BLOCK + 1) * block)?;
         let signs = pack::signs(signs, row % BLOCK, codes.padded);
         let mut numbers = vec![0.0; codes.padded];
-        let rescale = if width == 0 {
+        let (add, rescale) = if width == 0 {
             pack::unpack(codes.bits, &[], signs, &mut numbers);
-            codes.rescale.at(row)?
+            (codes.add.at(row)?, codes.rescale.at(row)?)
         } else {
-            let (rescale, _, body) =
-                pack::row_parts(codes.rows.get(row * width..(row + 1) * width)?);
+            let (factors, body) = pack::row_parts(codes.rows.get(row * width..(row + 1) * width)?);
             pack::unpack(codes.bits, body, signs, &mut numbers);
-            rescale
+            (factors.add, factors.rescale)
         };
         Ok(f64::from(estimator.estimate(
             self.query.kernels(),
+            estimator.center(),
             &numbers,
-            codes.add.at(row)?,
+            add,
             rescale,
         )))
     }
@@ -209,13 +235,22 @@ impl Scan<'_> {
         ))
     }
 
-    fn rank_rows(&self, rows: impl Iterator<Item = usize>, top: &mut TopK) -> Result<()> {
-        for row in rows {
-            top.push(Candidate {
-                rank: self.rank(row)?,
-                row: self.first + row as u64,
-            });
+    fn push_exact(&self, row: usize, top: &mut TopK) -> Result<()> {
+        let rank = self.rank(row)?;
+        if rank <= top.limit() {
+            self.push(rank, row, top)
+        } else {
+            Ok(())
         }
+    }
+
+    fn push(&self, rank: f64, row: usize, top: &mut TopK) -> Result<()> {
+        let order = self.first + self.part.order(row)? as u64;
+        top.push(Candidate {
+            rank,
+            order,
+            row: self.first + row as u64,
+        });
         Ok(())
     }
 
@@ -224,22 +259,22 @@ impl Scan<'_> {
         &self,
         codes: &Codes,
         estimator: &Estimator,
-        mut visit: impl FnMut(usize, &mut Scratch) -> Result<()>,
+        spans: &[Span],
+        mut visit: impl FnMut(&Span, &mut Scratch) -> Result<()>,
     ) -> Result<()> {
         let mut scratch = SCRATCH.take();
-        let rows = self.part.rows();
-        let mut result = Ok(());
-        for start in (0..rows).step_by(CHUNK) {
-            let range = start..(start + CHUNK).min(rows).next_multiple_of(BLOCK);
-            result = self
-                .control
-                .check()
-                .and_then(|()| self.bounds(codes, estimator, range, &mut scratch));
-            result = result.and_then(|()| visit(start, &mut scratch));
-            if result.is_err() {
-                break;
-            }
-        }
+        let chunks = spans.iter().flat_map(|span| {
+            (0..span.rows)
+                .step_by(CHUNK)
+                .map(move |start| span.part(start))
+        });
+        let mut chunks = chunks.map(|chunk| {
+            self.control.check()?;
+            self.bounds(codes, estimator, &chunk, &mut scratch)?;
+            visit(&chunk, &mut scratch)
+        });
+        let result = chunks.try_for_each(|result| result);
+        drop(chunks);
         SCRATCH.set(scratch);
         result
     }
@@ -248,31 +283,33 @@ impl Scan<'_> {
         &self,
         codes: &Codes,
         estimator: &Estimator,
-        rows: Range<usize>,
+        span: &Span,
         scratch: &mut Scratch,
     ) -> Result<()> {
         let kernels = self.query.kernels();
         let block = pack::block_bytes(codes.padded);
-        scratch.sums.resize(rows.len(), 0);
-        scratch.estimates.resize(rows.len(), 0.0);
-        scratch.lowers.resize(rows.len(), 0.0);
+        let blocks = span.rows.div_ceil(BLOCK);
+        let slots = span.block * BLOCK..(span.block + blocks) * BLOCK;
+        scratch.sums.resize(slots.len(), 0);
+        scratch.estimates.resize(slots.len(), 0.0);
+        scratch.lowers.resize(slots.len(), 0.0);
         let signs = codes
             .signs
-            .get(rows.start / BLOCK * block..rows.end / BLOCK * block)?;
+            .get(span.block * block..(span.block + blocks) * block)?;
         kernels.fastscan(signs, &estimator.lut, &mut scratch.sums);
         kernels.bounds(
             &scratch.sums,
-            codes.add.get(rows.clone())?,
-            codes.rescale.get(rows.clone())?,
-            codes.error.get(rows.clone())?,
-            &estimator.signs,
+            codes.add.get(slots.clone())?,
+            codes.rescale.get(slots.clone())?,
+            codes.error.get(slots)?,
+            &estimator.signs(span.reach),
             &mut scratch.estimates,
             &mut scratch.lowers,
         );
         if let Some(mask) = self.mask {
-            for row in mask.gaps(rows.start..rows.end.min(self.part.rows())) {
-                scratch.estimates[row - rows.start] = f32::INFINITY;
-                scratch.lowers[row - rows.start] = f32::INFINITY;
+            for row in mask.gaps(span.row..span.row + span.rows) {
+                scratch.estimates[row - span.row] = f32::INFINITY;
+                scratch.lowers[row - span.row] = f32::INFINITY;
             }
         }
         Ok(())
@@ -290,10 +327,10 @@ fn each_below(scratch: &mut Scratch, top: &mut TopK, limit: f32) {
         let limit = limit.min(top.limit() as f32).min(f32::MAX);
         kernels.select_le(values, limit, (stride * STRIDE) as u32, picks);
         for &pick in picks.iter() {
-            top.push(Candidate {
-                rank: f64::from(estimates[pick as usize]),
-                row: u64::from(pick),
-            });
+            top.push(Candidate::in_order(
+                f64::from(estimates[pick as usize]),
+                u64::from(pick),
+            ));
         }
     }
 }
@@ -305,7 +342,7 @@ mod tests {
     use super::*;
     use crate::build::Shape;
     use crate::rotate::Rotation;
-    use crate::{BuildOptions, Kind, Metric, validate};
+    use crate::{Bits, BuildOptions, Kind, Metric, validate};
 
     /// Uneven lengths, a common offset, heavy tails: nothing the rotation is told about.
     fn vectors(rows: usize, dimensions: usize, seed: u64) -> Vec<f32> {
@@ -344,7 +381,8 @@ mod tests {
                 let estimator = query.estimator().unwrap();
                 let scan = Scan { query: &query, part: &part, first: 0, mask: None, control: Control::default() };
                 let mut scratch = Scratch::default();
-                scan.bounds(codes, estimator, 0..rows, &mut scratch).unwrap();
+                let span = Span { row: 0, block: 0, rows, reach: estimator.center() };
+                scan.bounds(codes, estimator, &span, &mut scratch).unwrap();
                 for row in 0..rows {
                     let truth = scan.rank(row).unwrap();
                     let allowance = f64::from(ROUNDING * (estimator.magnitude + codes.max_add)) + truth.abs() * 1e-5;
@@ -355,8 +393,7 @@ mod tests {
                     sign_misses += misses(scratch.estimates[row], scratch.lowers[row]);
                     let width = codes.row_bytes();
                     let code = codes.rows.get(row * width..(row + 1) * width).unwrap();
-                    let add = codes.add.at(row).unwrap();
-                    let (estimate, lower) = estimator.refine(query.kernels(), scratch.sums[row], add, code);
+                    let (estimate, lower) = estimator.refine(query.kernels(), span.reach, scratch.sums[row], code);
                     full_misses += misses(estimate, lower);
                     pairs += 1;
                 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::bitset::Bitset;
 use crate::build::Shape;
-use crate::query::Query;
-use crate::scan::Scan;
+use crate::query::{Estimator, Query};
+use crate::scan::{Scan, Span};
 use crate::state::State;
 use crate::topk::{Candidate, TopK};
-use crate::{Control, Hit, Result, SearchOptions};
+use crate::{Control, Hit, Kind, Result, SearchOptions};
 
 /// Allowed rows below which comparing raw vectors beats scanning the codes of all: a raw row costs about this many codes.
 const RAW_ROW_COST: usize = 24;
@@ -20,7 +20,10 @@ const SMALL_PART: usize = 512;
 /// a little differently than those with the query itself.
 const SPARE_CANDIDATES: usize = 64;
 
-/// Recall@10 of a search that names none.
+/// Recall@10 of a search in a grouped index that names none.
+const DEFAULT_IVF_RECALL: f32 = 0.97;
+
+/// Recall@10 of any other search that names none.
 pub(crate) const DEFAULT_RECALL: f32 = 0.998;
 
 /// How candidates are found.
@@ -47,7 +50,7 @@ pub(crate) fn nearest(
     if k == 0 {
         return Ok(vec![]);
     }
-    let epsilon = epsilon(options.recall_target);
+    let (share, epsilon) = widths(shape, options.recall_target);
     let query = Query::new(shape, &state.center, query, norm_squared, epsilon);
     let masks: Vec<Option<Arc<Bitset>>> = state
         .parts
@@ -67,10 +70,23 @@ pub(crate) fn nearest(
         first += live.part.rows() as u64;
     }
     let best = if query.is_directionless() {
-        first_rows(&scans, k)
+        first_rows(&scans, k)?
     } else {
         let plan = plan(shape, k, options);
-        rank(&scans, k, plan, candidates(&scans, k, plan)?)?
+        rank(
+            &scans,
+            k,
+            plan,
+            candidates(
+                &scans,
+                k,
+                plan,
+                Probes {
+                    nprobe: options.nprobe,
+                    share,
+                },
+            )?,
+        )?
     };
     best.iter()
         .map(|candidate| {
@@ -96,7 +112,7 @@ fn plan(shape: &Shape, k: usize, options: &SearchOptions<'_>) -> Plan {
     }
 }
 
-fn candidates(scans: &[Scan<'_>], k: usize, plan: Plan) -> Result<Vec<Candidate>> {
+fn candidates(scans: &[Scan<'_>], k: usize, plan: Plan, reach: Probes) -> Result<Vec<Candidate>> {
     let mut top = match plan {
         Plan::Estimates(capacity) => TopK::new(capacity),
         Plan::Exact | Plan::Bounds => TopK::new(k),
@@ -109,15 +125,79 @@ fn candidates(scans: &[Scan<'_>], k: usize, plan: Plan) -> Result<Vec<Candidate>
             _ if allowed == 0 => {}
             _ if few && scan.part.raw.is_some() => scan.exact(&mut top)?,
             (Plan::Bounds, Some(codes), Some(estimator)) => {
-                scan.by_bounds(codes, estimator, &mut top)?;
+                visit(scan, estimator, reach, &mut top, |spans, top| {
+                    scan.by_bounds(codes, estimator, spans, top)
+                })?;
             }
             (Plan::Estimates(_), Some(codes), Some(estimator)) => {
-                scan.by_estimates(codes, estimator, &mut top)?;
+                visit(scan, estimator, reach, &mut top, |spans, top| {
+                    scan.by_estimates(codes, estimator, spans, top)
+                })?;
             }
             _ => scan.exact(&mut top)?,
         }
     }
     Ok(top.into_sorted())
+}
+
+/// How many lists of a grouped part are looked at: a number, or as many as hold a share of the nearest rows.
+#[derive(Clone, Copy)]
+struct Probes {
+    nprobe: Option<u32>,
+    share: f32,
+}
+
+/// Scans a part: all of it, or the lists nearest to the query.
+fn visit(
+    scan: &Scan<'_>,
+    estimator: &Estimator,
+    probes: Probes,
+    top: &mut TopK,
+    mut scan_spans: impl FnMut(&[Span], &mut TopK) -> Result<()>,
+) -> Result<()> {
+    let Some(lists) = &scan.part.lists else {
+        let all = Span {
+            row: 0,
+            block: 0,
+            rows: scan.part.rows(),
+            reach: estimator.center(),
+        };
+        return scan_spans(&[all], top);
+    };
+    let kernels = scan.query.kernels();
+    let probes = match probes.nprobe {
+        Some(lists) => lists as usize,
+        None => lists.probes(probes.share)?,
+    };
+    let Some(mask) = scan.mask else {
+        let near = lists.nearest(kernels, estimator, probes)?;
+        scan_spans(&lists.spans(kernels, estimator, &near)?, top)?;
+        if top.limit() == f64::INFINITY && near.len() < lists.count() {
+            let all = lists.nearest(kernels, estimator, lists.count())?;
+            let rest: Vec<u32> = all
+                .into_iter()
+                .filter(|list| !near.contains(list))
+                .collect();
+            scan_spans(&lists.spans(kernels, estimator, &rest)?, top)?;
+        }
+        return Ok(());
+    };
+    // A list counts by the share of its rows that are allowed, beside the share of all: where a filter leaves out whole
+    // lists, others take their place.
+    let near = lists.nearest(kernels, estimator, lists.count())?;
+    let expected = mask.count() as f64 / lists.count() as f64;
+    let mut visited = 0.0;
+    for span in lists.spans(kernels, estimator, &near)? {
+        let allowed = mask.count_in(span.row..span.row + span.rows);
+        if allowed > 0 {
+            scan_spans(&[span], top)?;
+        }
+        visited += allowed as f64 / expected;
+        if visited >= probes as f64 && top.limit() < f64::INFINITY {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Ranks candidates by the best that is known of them.
@@ -131,14 +211,14 @@ fn rank(
         return Ok(candidates);
     }
     let mut top = TopK::new(k);
-    for Candidate { rank, row } in candidates {
+    for Candidate { rank, order, row } in candidates {
         let (scan, at) = locate(scans, row);
         let rank = match (&scan.part.codes, scan.query.estimator()) {
             _ if scan.part.raw.is_some() => scan.rank(at)?,
             (Some(codes), Some(estimator)) => scan.estimate(codes, estimator, at)?,
             _ => rank,
         };
-        top.push(Candidate { rank, row });
+        top.push(Candidate { rank, order, row });
     }
     Ok(top.into_sorted())
 }
@@ -159,26 +239,39 @@ const WIDTHS: [(f32, f32); 8] = [
 /// Bounds of this width hold for all but one pair in thirty thousand.
 const WIDEST: f32 = 4.0;
 
+/// Share of the nearest rows that the visited lists must hold, and width of the bounds within them: the loss a recall
+/// allows is spent on lists, where it saves most, but for a fifth.
+fn widths(shape: &Shape, recall_target: Option<f32>) -> (f32, f32) {
+    if shape.options.kind != Kind::RabitqIvf {
+        return (1.0, epsilon(recall_target.unwrap_or(DEFAULT_RECALL)));
+    }
+    let target = recall_target.unwrap_or(DEFAULT_IVF_RECALL);
+    let within = 1.0 - (1.0 - target) / 5.0;
+    (target / within, epsilon(within))
+}
+
 /// The narrowest known width that reaches a recall.
-fn epsilon(recall_target: Option<f32>) -> f32 {
-    let target = recall_target.unwrap_or(DEFAULT_RECALL);
+fn epsilon(recall: f32) -> f32 {
     WIDTHS
         .iter()
-        .find(|(recall, _)| *recall >= target)
+        .find(|(known, _)| *known >= recall)
         .map_or(WIDEST, |(_, width)| *width)
 }
 
 /// All rows are equally near: the first ones win.
-fn first_rows(scans: &[Scan<'_>], k: usize) -> Vec<Candidate> {
-    let rows = scans.iter().flat_map(|scan| {
-        let allowed =
-            (0..scan.part.rows()).filter(|&row| scan.mask.is_none_or(|mask| mask.get(row)));
-        allowed.map(|row| Candidate {
-            rank: 0.0,
-            row: scan.first + row as u64,
-        })
-    });
-    rows.take(k).collect()
+fn first_rows(scans: &[Scan<'_>], k: usize) -> Result<Vec<Candidate>> {
+    let mut first = Vec::with_capacity(k);
+    for scan in scans {
+        for row in scan.part.in_order()? {
+            if first.len() == k {
+                return Ok(first);
+            }
+            if scan.mask.is_none_or(|mask| mask.get(row)) {
+                first.push(Candidate::in_order(0.0, scan.first + row as u64));
+            }
+        }
+    }
+    Ok(first)
 }
 
 /// The part and row at a position of the whole index.

@@ -38,10 +38,11 @@ impl Live {
         Ok(self.part.find(id)?.filter(|&row| self.is_live(row)))
     }
 
-    pub(crate) fn live_rows(&self) -> Vec<usize> {
-        (0..self.part.rows())
-            .filter(|&row| self.is_live(row))
-            .collect()
+    /// Rows that were not deleted, in insertion order.
+    pub(crate) fn live_rows(&self) -> Result<Vec<usize>> {
+        let mut rows = self.part.in_order()?;
+        rows.retain(|&row| self.is_live(row));
+        Ok(rows)
     }
 
     /// The rows a search may return; nothing if that is all of them.
@@ -93,10 +94,13 @@ impl Live {
 
     /// Mostly dead parts on the heap are worth copying.
     fn compacted(self) -> Result<Self> {
-        if self.part.is_mapped() || self.rows * 2 > self.part.rows() {
+        if self.part.is_mapped() || self.part.lists.is_some() || self.rows * 2 > self.part.rows() {
             return Ok(self);
         }
-        Ok(Self::new(Part::gather(&[(&*self.part, self.live_rows())])?))
+        Ok(Self::new(Part::gather(&[(
+            &*self.part,
+            self.live_rows()?,
+        )])?))
     }
 }
 
@@ -111,14 +115,36 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(center: Center, part: Part) -> Self {
+        Self::around(Arc::new(center), part)
+    }
+
+    pub(crate) fn around(center: Arc<Center>, part: Part) -> Self {
         let parts = if part.rows() == 0 {
             vec![]
         } else {
             vec![Live::new(part)]
         };
-        Self {
-            center: Arc::new(center),
-            parts,
+        Self { center, parts }
+    }
+
+    /// Rows that wait outside the lists of a grouped index.
+    pub(crate) fn ungrouped(&self) -> usize {
+        self.parts
+            .iter()
+            .filter(|live| live.part.lists.is_none())
+            .map(|live| live.rows)
+            .sum()
+    }
+
+    /// The only part, if it has lists and all its rows are live.
+    pub(crate) fn grouped(&self) -> Option<&Part> {
+        match self.parts.as_slice() {
+            [
+                Live {
+                    part, alive: None, ..
+                },
+            ] if part.lists.is_some() => Some(part),
+            _ => None,
         }
     }
 
@@ -188,7 +214,9 @@ impl State {
                 .parts
                 .iter()
                 .rev()
-                .take_while(|live| tier(live) <= newest && !live.part.is_mapped())
+                .take_while(|live| {
+                    tier(live) <= newest && !live.part.is_mapped() && live.part.lists.is_none()
+                })
                 .count();
             if run < FAN_OUT {
                 break;
@@ -196,8 +224,8 @@ impl State {
             let tail = self.parts.split_off(self.parts.len() - run);
             let sources: Vec<(&Part, Vec<usize>)> = tail
                 .iter()
-                .map(|live| (&*live.part, live.live_rows()))
-                .collect();
+                .map(|live| Ok((&*live.part, live.live_rows()?)))
+                .collect::<Result<_>>()?;
             self.parts.push(Live::new(Part::gather(&sources)?));
         }
         Ok(self)

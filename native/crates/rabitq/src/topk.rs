@@ -8,7 +8,20 @@ use std::collections::BinaryHeap;
 pub(crate) struct Candidate {
     pub rank: f64,
     /// Position in insertion order over the whole index.
+    pub order: u64,
+    /// Position in the order rows lie in.
     pub row: u64,
+}
+
+impl Candidate {
+    /// Where rows lie in insertion order.
+    pub(crate) fn in_order(rank: f64, row: u64) -> Self {
+        Self {
+            rank,
+            order: row,
+            row,
+        }
+    }
 }
 
 impl Eq for Candidate {}
@@ -17,7 +30,7 @@ impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank
             .total_cmp(&other.rank)
-            .then(self.row.cmp(&other.row))
+            .then(self.order.cmp(&other.order))
     }
 }
 
@@ -77,7 +90,7 @@ mod tests {
     fn ties_go_to_the_earlier_row() {
         let mut top = TopK::new(2);
         for row in [5, 3, 4, 1, 2] {
-            top.push(Candidate { rank: 1.0, row });
+            top.push(Candidate::in_order(1.0, row));
         }
         assert_eq!(
             top.into_sorted().iter().map(|c| c.row).collect::<Vec<_>>(),
