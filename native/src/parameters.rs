@@ -24,6 +24,9 @@ pub struct IndexParameters {
     /// Cap of exact comparisons, in multiples of `k`.
     #[napi(ts_type = "number | undefined")]
     pub rerank_factor: Option<u32>,
+    /// Inverted lists.
+    #[napi(ts_type = "number | undefined")]
+    pub lists: Option<u32>,
 }
 
 /// How one search is done; checked in TypeScript.
@@ -38,6 +41,9 @@ pub struct SearchParameters {
     /// Cap of exact comparisons, in multiples of `k`.
     #[napi(ts_type = "number | undefined")]
     pub rerank_factor: Option<u32>,
+    /// Inverted lists to visit.
+    #[napi(ts_type = "number | undefined")]
+    pub nprobe: Option<u32>,
 }
 
 /// What never changes about an index.
@@ -74,6 +80,8 @@ pub struct IndexCounts {
     pub heap_bytes: f64,
     /// Immutable parts.
     pub parts: u32,
+    /// Inverted lists.
+    pub lists: u32,
 }
 
 /// What a search asks for, owned.
@@ -82,6 +90,7 @@ pub struct Wanted {
     allow: Option<Vec<i64>>,
     recall_target: Option<f32>,
     rerank_factor: Option<u32>,
+    nprobe: Option<u32>,
 }
 
 impl Wanted {
@@ -97,6 +106,7 @@ impl Wanted {
             allow: filter.map(|filter| filter.take().ids),
             recall_target: parameters.recall_target.map(|target| target as f32),
             rerank_factor: parameters.rerank_factor,
+            nprobe: parameters.nprobe,
         }
     }
 
@@ -112,6 +122,7 @@ impl Wanted {
             allow: allow.as_ref(),
             recall_target: self.recall_target,
             rerank_factor: self.rerank_factor,
+            nprobe: self.nprobe,
         };
         Ok(search(k, &options)?)
     }
@@ -139,6 +150,7 @@ impl IndexParameters {
         }
         options.bits = self.bits.map(Bits::from_total).transpose()?;
         options.rerank_factor = self.rerank_factor;
+        options.lists = self.lists;
         options.validate()?;
         Ok(options)
     }
@@ -168,6 +180,7 @@ impl From<rabitq::Stats> for IndexCounts {
             mapped_bytes: to_number(stats.mapped_bytes),
             heap_bytes: to_number(stats.heap_bytes),
             parts: u32::try_from(stats.parts).unwrap_or(u32::MAX),
+            lists: u32::try_from(stats.lists).unwrap_or(u32::MAX),
         }
     }
 }

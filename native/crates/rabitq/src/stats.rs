@@ -1,5 +1,6 @@
 //! What an index holds, in numbers.
 
+use crate::lists::Lists;
 use crate::state::State;
 
 /// Counts and sizes of an index.
@@ -19,6 +20,8 @@ pub struct Stats {
     pub heap_bytes: usize,
     /// Immutable parts the rows are spread over.
     pub parts: usize,
+    /// Inverted lists of the parts that have them.
+    pub lists: usize,
 }
 
 impl Stats {
@@ -41,6 +44,7 @@ impl Stats {
             mapped_bytes: mapped,
             heap_bytes: total - mapped + masks,
             parts: state.parts.len(),
+            lists: sum(&|live| live.part.lists.as_ref().map_or(0, Lists::count)),
         }
     }
 }

@@ -88,7 +88,7 @@ impl SearchRequest {
         SearchOptions {
             allow,
             recall_target: self.recall_target,
-            rerank_factor: None,
+            ..SearchOptions::default()
         }
     }
 }
