@@ -441,6 +441,8 @@ export interface IndexCounts {
   heapBytes: number
   /** Immutable parts. */
   parts: number
+  /** Inverted lists. */
+  lists: number
 }
 
 /** What never changes about an index. */
@@ -473,6 +475,8 @@ export interface IndexParameters {
   bits?: number | undefined
   /** Cap of exact comparisons, in multiples of `k`. */
   rerankFactor?: number | undefined
+  /** Inverted lists. */
+  lists?: number | undefined
 }
 
 /** A step of a job and how far it is. */
@@ -525,6 +529,8 @@ export interface SearchParameters {
   recallTarget?: number | undefined
   /** Cap of exact comparisons, in multiples of `k`. */
   rerankFactor?: number | undefined
+  /** Inverted lists to visit. */
+  nprobe?: number | undefined
 }
 
 /** What a verification found. */
