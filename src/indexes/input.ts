@@ -77,6 +77,7 @@ async function copyVectors(
     }
     buffer.appendVectors(unshared(vectors.subarray(start, start + vectorPiece)));
   }
+  steps?.step({ phase: "copy", done: length / dimensions, total: length / dimensions });
 }
 
 /** Checked ids in views of one scratch array, each to be used before the next is asked for. */

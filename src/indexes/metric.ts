@@ -24,7 +24,8 @@ function toScore(distance: number, metric: Metric): number {
     case "cosine":
       return 1 - distance;
     case "ip":
-      return -distance;
+      // Not -distance, which is -0 for 0.
+      return 0 - distance;
     case "l2":
       return 1 / (1 + distance);
   }

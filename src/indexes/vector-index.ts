@@ -6,7 +6,7 @@ import { type BatchResult, checkPlaces, readBatch } from "./batch.js";
 import { type AddOptions, checkWatchOptions, type IndexKind, type SaveOptions } from "./build-options.js";
 import { callNative, fromNative } from "./failure.js";
 import { toFilePath } from "./file-path.js";
-import { checkIdCount, type IdList, toId } from "./ids.js";
+import { checkIdCount, countIds, type IdList, toId } from "./ids.js";
 import { formatIndex, type IndexStats } from "./index-stats.js";
 import { copyIdsNow, copyInput } from "./input.js";
 import { runJob } from "./job.js";
@@ -189,6 +189,7 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
     const where = this.#where("delete");
     return this.#writes.run(async (turn) => {
       this.#open(where);
+      countIds(ids, "ids", where);
       const input = await copyInput({ ids }, where);
       await turn;
       return runJob(

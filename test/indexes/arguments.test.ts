@@ -233,6 +233,7 @@ describe("changes are refused whole", () => {
       code: "INVALID_ARGUMENT",
       hint: "Write [3].",
     });
+    expect(await failure(() => index.delete(untyped(undefined)))).toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(await failure(() => index.get(0.5))).toMatchObject({ code: "INVALID_ID" });
     expect(await failure(() => index.has(untyped("1")))).toMatchObject({ code: "INVALID_ID" });
     expect(index.size).toBe(6);

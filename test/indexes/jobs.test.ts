@@ -101,6 +101,15 @@ describe("progress", () => {
     expect(seen.at(-1)).toMatchObject({ done: n, total: n });
   });
 
+  it("ends at the total where there is nothing to encode", async () => {
+    const seen: Progress[] = [];
+    const onProgress = (progress: Progress) => seen.push(progress);
+    const flat = await FlatF32Index.build(vectors, { dimensions, onProgress });
+    expect(seen.at(-1)).toEqual({ phase: "copy", done: n, total: n });
+    await flat.add([n], vectors.subarray(0, dimensions), { onProgress });
+    expect(seen.at(-1)).toEqual({ phase: "copy", done: 1, total: 1 });
+  });
+
   it("that throws stops the work and rejects with what was thrown", async () => {
     const oops = new Error("the bar broke");
     const broken = () => {
