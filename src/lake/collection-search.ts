@@ -2,7 +2,7 @@ import type { CollectionSearchParameters, NativeCollection } from "../../native/
 import { LakeError } from "../errors.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
 import { toFilterJson } from "./filter-json.js";
-import { maximalMarginalRelevance } from "./mmr.js";
+import { pickVaried } from "./mmr.js";
 import { lakeCall } from "./native-call.js";
 import { readHits, toInclude } from "./record-reader.js";
 import type { CollectionHit, CollectionSearchOptions, MmrOptions } from "./records.js";
@@ -34,7 +34,7 @@ export function toCollectionSearch<Meta extends object>(
       context: { k },
     });
   }
-  if (recallTarget !== undefined && !(recallTarget > 0 && recallTarget <= 1)) {
+  if (recallTarget !== undefined && !isWithin(recallTarget, Number.MIN_VALUE, 1)) {
     throw invalidOption(where, "recallTarget", "a number above 0 and at most 1", recallTarget);
   }
   if (minScore !== undefined && (typeof minScore !== "number" || Number.isNaN(minScore))) {
@@ -47,13 +47,23 @@ export function toCollectionSearch<Meta extends object>(
 }
 
 function toMmr(mmr: MmrOptions | undefined, k: number, where: string): CollectionSearch["mmr"] {
+  checkMmr(mmr, where);
   if (mmr === undefined) return undefined;
-  checkOptions(mmr, ["fetchK", "lambda"], `${where} mmr`);
   const { fetchK = Math.max(20, 4 * k), lambda = 0.5 } = mmr;
+  return { fetchK: Math.max(fetchK, k), lambda };
+}
+
+/** @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION` */
+export function checkMmr(mmr: MmrOptions | undefined, where: string): void {
+  checkOptions(mmr, ["fetchK", "lambda"], `${where}, mmr`);
+  const { fetchK = 1, lambda = 1 } = mmr ?? {};
   if (!Number.isInteger(fetchK) || fetchK < 1)
     throw invalidOption(where, "mmr.fetchK", "a whole number from 1", fetchK);
-  if (!(lambda >= 0 && lambda <= 1)) throw invalidOption(where, "mmr.lambda", "a number from 0 to 1", lambda);
-  return { fetchK: Math.max(fetchK, k), lambda };
+  if (!isWithin(lambda, 0, 1)) throw invalidOption(where, "mmr.lambda", "a number from 0 to 1", lambda);
+}
+
+function isWithin(value: unknown, least: number, most: number): boolean {
+  return typeof value === "number" && value >= least && value <= most;
 }
 
 /** Searches for each vector, several in one native call. */
@@ -81,12 +91,13 @@ export async function searchVectors<Meta extends object>(
     for (const hits of await readHits<Meta>(found)) answers.push(hits);
   }
   if (mmr === undefined) return answers;
-  return answers.map((hits, i) => {
+  for (const [i, hits] of answers.entries()) {
     const candidates = hits.map((hit) => hit.vector ?? new Float32Array(0));
     const query = vectors[i] ?? new Float32Array(0);
-    const picked = maximalMarginalRelevance(query, candidates, k, mmr.lambda);
-    return picked.flatMap((position) => withoutVector(hits[position], parameters.include.vector));
-  });
+    const picked = await pickVaried(query, candidates, k, mmr.lambda, signal);
+    answers[i] = picked.flatMap((position) => withoutVector(hits[position], parameters.include.vector));
+  }
+  return answers;
 }
 
 function withoutVector<Meta extends object>(

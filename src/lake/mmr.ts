@@ -1,3 +1,8 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+
+/** Multiplications in one turn of the event loop: about half a millisecond. */
+const TURN_PRODUCTS = 1 << 18;
+
 /**
  * Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998): picks one candidate after the other, each time the one
  * with the largest `lambda * relevance - (1 - lambda) * redundancy`, where relevance is its cosine with the query and
@@ -15,9 +20,48 @@ export function maximalMarginalRelevance(
   k: number,
   lambda: number,
 ): number[] {
-  const norms = candidates.map((vector) => Math.sqrt(dot(vector, vector)));
+  const picking = pick(query, candidates, k, lambda);
+  for (;;) {
+    const step = picking.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** {@link maximalMarginalRelevance} for any number of candidates, without holding up the event loop. */
+export async function pickVaried(
+  query: Float32Array,
+  candidates: readonly Float32Array[],
+  k: number,
+  lambda: number,
+  signal: AbortSignal | undefined,
+): Promise<number[]> {
+  const picking = pick(query, candidates, k, lambda);
+  for (;;) {
+    const step = picking.next();
+    if (step.done) return step.value;
+    await nextTurn();
+    signal?.throwIfAborted();
+  }
+}
+
+/** The algorithm; yields where a turn of the event loop may end. */
+function* pick(
+  query: Float32Array,
+  candidates: readonly Float32Array[],
+  k: number,
+  lambda: number,
+): Generator<undefined, number[], undefined> {
+  // A product also stands for looking at one candidate, of which a pick looks at all.
+  const perTurn = Math.max(1, Math.floor(TURN_PRODUCTS / (query.length + 1)));
+  let compared = 0;
   const queryNorm = Math.sqrt(dot(query, query));
-  const relevance = candidates.map((vector, i) => cosine(dot(query, vector), queryNorm, norms[i] ?? 0));
+  const norms = new Float64Array(candidates.length);
+  const relevance = new Float64Array(candidates.length);
+  for (const [i, vector] of candidates.entries()) {
+    norms[i] = Math.sqrt(dot(vector, vector));
+    relevance[i] = cosine(dot(query, vector), queryNorm, norms[i] ?? 0);
+    if (++compared % perTurn === 0) yield;
+  }
   const redundancy = new Float64Array(candidates.length).fill(Number.NEGATIVE_INFINITY);
   const open = new Set(candidates.keys());
   const picked: number[] = [];
@@ -41,6 +85,7 @@ export function maximalMarginalRelevance(
       if (vector === undefined) continue;
       const similarity = cosine(dot(last, vector), norms[best] ?? 0, norms[i] ?? 0);
       redundancy[i] = Math.max(redundancy[i] ?? similarity, similarity);
+      if (++compared % perTurn === 0) yield;
     }
   }
   return picked;

@@ -1,6 +1,6 @@
 import type { Collection } from "../lake/collection.js";
 import type { Filter } from "../lake/filter.js";
-import { maximalMarginalRelevance } from "../lake/mmr.js";
+import { pickVaried } from "../lake/mmr.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "../lake/records.js";
 import { type BatchOptions, upsertInBatches } from "./batches.js";
 import { copyCollection } from "./copy.js";
@@ -88,7 +88,8 @@ export class DocumentStore<Meta extends object> {
   /** The nearest records, best first; a filter of either kind is applied before the best `k` are chosen. */
   async search(vector: Vector, options: RecordSearch<Meta>): Promise<CollectionHit<Meta>[]> {
     const { k, filter, signal } = options;
-    checkDimensions(this.collection, vector.length);
+    // Whatever has no length is refused by the collection.
+    checkDimensions(this.collection, vector?.length);
     const minScore = options.minScore ?? this.#options.minScore;
     const recallTarget = options.recallTarget ?? this.#options.recallTarget;
     const { fetchK = FETCH_K, lambda = LAMBDA } = options.mmr ?? {};
@@ -100,7 +101,10 @@ export class DocumentStore<Meta extends object> {
     const include: RecordPart[] = mmr ? ["text", "metadata", "vector"] : ["text", "metadata"];
     const search = (count: number) => this.collection.search(vector, { ...shared, k: count, include });
     const candidates = await searchAccepted(search, filter, mmr?.fetchK ?? k);
-    return mmr ? pickVaried(vector, candidates, k, mmr.lambda) : candidates;
+    if (mmr === undefined) return candidates;
+    const vectors = candidates.map((hit) => hit.vector ?? new Float32Array(vector.length));
+    const picks = await pickVaried(Float32Array.from(vector), vectors, k, mmr.lambda, signal);
+    return picks.flatMap((i) => candidates[i] ?? []);
   }
 
   /** Deletes what is selected. */
@@ -142,15 +146,4 @@ export class DocumentStore<Meta extends object> {
   async close(): Promise<void> {
     await this.#opened.close();
   }
-}
-
-function pickVaried<Meta extends object>(
-  query: Vector,
-  candidates: CollectionHit<Meta>[],
-  k: number,
-  lambda: number,
-): CollectionHit<Meta>[] {
-  const vectors = candidates.map((hit) => hit.vector ?? new Float32Array(query.length));
-  const picks = maximalMarginalRelevance(Float32Array.from(query), vectors, k, lambda);
-  return picks.flatMap((i) => candidates[i] ?? []);
 }

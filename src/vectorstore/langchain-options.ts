@@ -1,9 +1,10 @@
 import type { Document } from "@langchain/core/documents";
 import type { MaxMarginalRelevanceSearchOptions } from "@langchain/core/vectorstores";
 import { ConfigError, LakeError } from "../errors.js";
+import { checkMmr } from "../lake/collection-search.js";
 import type { Filter } from "../lake/filter.js";
 import type { Durability, MmrOptions } from "../lake/records.js";
-import { checkOptions, invalidOption } from "../options.js";
+import { checkOptions, checkSignal, invalidOption } from "../options.js";
 import type { AddProgress } from "./batches.js";
 import type { RecordAdd } from "./document-store.js";
 import type { StoreLocation } from "./location.js";
@@ -131,6 +132,7 @@ export function readAddOptions(
   checkOptions(options, ADD_OPTIONS, where);
   const { ids, batchSize, durability, signal, onProgress }: AddDocumentsOptions = options ?? {};
   checkBatchSize(batchSize, where);
+  checkSignal(signal, where);
   return { ids, batchSize, durability, signal, onProgress };
 }
 
@@ -151,9 +153,10 @@ export function checkSearchOptions<Meta extends object>(
   where: string,
 ): void {
   checkOptions(options, SEARCH_OPTIONS, where);
-  checkOptions(options.mmr, ["fetchK", "lambda"], `${where}, mmr`);
+  checkMmr(options.mmr, where);
   checkK(options.k, where);
   checkScore(options.minScore, where);
+  checkSignal(options.signal, where);
 }
 
 /** LangChain's options of a search for varied documents, as those of a search. */

@@ -44,6 +44,7 @@ describe("the event loop", () => {
     ["upserting 20k x 384 from a generator", () => docs.upsert(records(20_000))],
     ["searching with a filter", () => docs.search(query, { filter: { lang: "en" } })],
     ["5,000 answers with texts", () => docs.search(query, { k: 5000 })],
+    ["choosing 20 varied ones among 2,000", () => docs.search(query, { k: 20, mmr: { fetchK: 2000 } })],
     [
       "scanning everything",
       async () => {
