@@ -79,6 +79,13 @@ export function invalidOption(where: string, option: string, expected: string, g
   });
 }
 
+/** @throws {@link ConfigError} `INVALID_OPTION` */
+export function checkSignal(signal: AbortSignal | undefined, where: string): void {
+  // By shape: jsdom, polyfills and other realms bring their own class.
+  if (signal === undefined || typeof signal?.addEventListener === "function") return;
+  throw invalidOption(where, "signal", "an AbortSignal", signal);
+}
+
 /** A value as an error message shows it: short, and never the contents of an object. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return value.length > 40 ? "a longer string" : JSON.stringify(value);

@@ -1,5 +1,5 @@
 import { EmbedError } from "../errors.js";
-import { checkOptions, invalidOption } from "../options.js";
+import { checkOptions, checkSignal, invalidOption } from "../options.js";
 import type { VectorCache } from "./cache.js";
 import { type CheckedOptions, checkEmbedderOptions, type OnnxEmbedderOptions } from "./embedder-options.js";
 import { downloadModel } from "./model-download.js";
@@ -276,9 +276,7 @@ function checkCall<T extends EmbedBatchOptions>(
   const { kind = "document", signal, onProgress } = options;
   if (kind !== "query" && kind !== "document")
     throw invalidOption(where, "kind", "'query' or 'document'", kind);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidOption(where, "signal", "an AbortSignal", signal);
-  }
+  checkSignal(signal, where);
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw invalidOption(where, "onProgress", "a function", onProgress);
   }

@@ -1,6 +1,6 @@
 import type { IndexParameters } from "../../native/binding.js";
 import { ConfigError } from "../errors.js";
-import { checkOptions, describe, invalidOption, suggestion } from "../options.js";
+import { checkOptions, checkSignal, describe, invalidOption, suggestion } from "../options.js";
 import type { IdList } from "./ids.js";
 import type { JobOptions } from "./job.js";
 import { type Metric, metrics } from "./metric.js";
@@ -87,13 +87,6 @@ function checkJobOptions<T extends JobOptions>(options: T, where: string): T {
     throw invalidOption(where, "onProgress", "a function", options.onProgress);
   }
   return options;
-}
-
-/** @throws {@link ConfigError} `INVALID_OPTION` */
-export function checkSignal(signal: AbortSignal | undefined, where: string): void {
-  // By shape: jsdom, polyfills and other realms bring their own class.
-  if (signal === undefined || typeof signal?.addEventListener === "function") return;
-  throw invalidOption(where, "signal", "an AbortSignal", signal);
 }
 
 /** @throws {@link ConfigError} `INVALID_OPTION` */

@@ -1,7 +1,7 @@
 import type { SearchParameters } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
-import { checkOptions, describe, invalidOption } from "../options.js";
-import { checkRerankFactor, checkSignal } from "./build-options.js";
+import { checkOptions, checkSignal, describe, invalidOption } from "../options.js";
+import { checkRerankFactor } from "./build-options.js";
 import type { IdFilter } from "./ids.js";
 
 /** How one search is done. */

@@ -2,6 +2,7 @@ import type { JobControl } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { fromNative } from "../indexes/failure.js";
 import { native } from "../native.js";
+import { checkSignal } from "../options.js";
 
 /**
  * Awaits a native call; what it rejects with becomes a {@link LakeError}, or the signal's reason if that stopped it.
@@ -13,6 +14,7 @@ export async function lakeCall<T>(
   signal: AbortSignal | undefined,
   start: (control: JobControl | undefined) => Promise<T>,
 ): Promise<T> {
+  checkSignal(signal, where);
   signal?.throwIfAborted();
   if (signal === undefined) {
     try {

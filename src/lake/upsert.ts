@@ -1,6 +1,6 @@
 import type { UpsertBatch, WriteResult } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
-import { describe, invalidOption } from "../options.js";
+import { checkSignal, describe, invalidOption } from "../options.js";
 import { invalidArgument } from "./native-call.js";
 import { RecordWriter } from "./record-writer.js";
 import type { RecordInput, UpsertOptions, UpsertResult } from "./records.js";
@@ -17,6 +17,7 @@ export async function upsertRecords<Meta extends object>(
   { signal, onProgress }: UpsertOptions,
   commit: (batch: UpsertBatch) => Promise<WriteResult>,
 ): Promise<UpsertResult> {
+  checkSignal(signal, where);
   signal?.throwIfAborted();
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw invalidOption(where, "onProgress", "a function", onProgress);
