@@ -35,7 +35,8 @@ export async function upsertInBatches<Meta extends object>(
   { batchSize, durability, signal, onProgress }: BatchOptions,
 ): Promise<void> {
   signal?.throwIfAborted();
-  let writing: Promise<void> = Promise.resolve();
+  // With nothing to store this still finds a store closed.
+  let writing: Promise<unknown> = total === 0 ? collection.upsert([]) : Promise.resolve();
   let done = 0;
   try {
     for (let start = 0; start < total; start += batchSize) {

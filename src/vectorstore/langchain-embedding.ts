@@ -1,6 +1,19 @@
 import type { EmbeddingsInterface } from "@langchain/core/embeddings";
 import { OnnxEmbeddings } from "../embeddings/langchain.js";
 import { RuLakeError } from "../errors.js";
+import { invalidOption } from "../options.js";
+
+/** @throws ConfigError `INVALID_OPTION` for what cannot embed, such as options in its place */
+export function checkEmbeddings(embeddings: EmbeddingsInterface, where: string): void {
+  const given: Partial<EmbeddingsInterface> | null | undefined = embeddings;
+  if (typeof given?.embedQuery === "function" && typeof given.embedDocuments === "function") return;
+  throw invalidOption(
+    where,
+    "embeddings",
+    "a LangChain Embeddings, such as new OnnxEmbeddings()",
+    embeddings,
+  );
+}
 
 /** The vectors of texts to be searched in. */
 export async function embedDocuments(

@@ -11,7 +11,7 @@ import { findCopy } from "./copy.js";
 import { DocumentStore, type Vector } from "./document-store.js";
 import { textsToDocuments } from "./documents.js";
 import { onDocuments, toDocument } from "./langchain-documents.js";
-import { embedDocuments, embedQuery, knownDimensions } from "./langchain-embedding.js";
+import { checkEmbeddings, embedDocuments, embedQuery, knownDimensions } from "./langchain-embedding.js";
 import {
   type AddDocumentsOptions,
   checkOpenOptions,
@@ -168,6 +168,7 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
   ): Promise<RuLakeVectorStore<Meta>> {
     checkOpenOptions(options, where);
     checkStoreOptions(options, where);
+    checkEmbeddings(embeddings, where);
     const opened = await openCollection<Meta>(path, options, ifMissing, where);
     try {
       checkDimensions(opened.collection, knownDimensions(embeddings));
@@ -229,8 +230,10 @@ export class RuLakeVectorStore<Meta extends object = Record<string, unknown>>
     const embed = async (start: number, end: number) => {
       const texts = documents.slice(start, end).map((document) => document.pageContent);
       const vectors = await embedDocuments(this.embeddings, texts, checked.signal);
-      if (vectors.length === texts.length) return vectors;
-      throw lengthMismatch(where, "embeddings", vectors.length, texts.length);
+      // Embeddings are anybody's code.
+      const made = vectors?.length ?? 0;
+      if (made === texts.length) return vectors;
+      throw lengthMismatch(where, "embeddings", made, texts.length);
     };
     return this.#store.add(documents, embed, checked, where);
   }

@@ -13,8 +13,9 @@ import {
 import { ConfigError, RuLakeError } from "../errors.js";
 import type { Collection } from "../lake/collection.js";
 import type { Filter } from "../lake/filter.js";
+import { invalidArgument } from "../lake/native-call.js";
 import type { CollectionHit, RecordInput, StoredRecord } from "../lake/records.js";
-import { checkOptions } from "../options.js";
+import { checkOptions, describe } from "../options.js";
 import { checkDimensions, type OpenedCollection, openCollection, type StoreLocation } from "./location.js";
 import { filterByDocuments, translateFilters } from "./metadata-filters.js";
 import { type NodeJson, type NodeMetadata, nodeToRecord, REF_DOC_PATH, recordToNode } from "./nodes.js";
@@ -132,6 +133,9 @@ export class RuLakeVectorStore
    * @throws ConfigError `EMBEDDING_MISSING`; LakeError `DIMENSION_MISMATCH`, `NOT_FINITE`, `READ_ONLY`, `CLOSED`, `IO`
    */
   async add(nodes: BaseNode[]): Promise<string[]> {
+    if (!Array.isArray(nodes)) {
+      throw invalidArgument("RuLakeVectorStore.add", "nodes", "an array of nodes", describe(nodes));
+    }
     for (const node of nodes) {
       if (node.embedding === undefined) throw notEmbedded(node);
     }

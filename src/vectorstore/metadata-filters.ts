@@ -43,6 +43,9 @@ const REF_DOC_KEYS: readonly string[] = ["ref_doc_id", "doc_id", "document_id"];
  * @throws {@link LakeError} `INVALID_FILTER` for an unknown operator or condition, or a value the operator does not take
  */
 export function translateFilters(filters: MetadataFiltersLike): Filter {
+  if (!Array.isArray(filters?.filters)) {
+    throw invalid("the top", "MetadataFilters are { filters: [...], condition? }");
+  }
   const { condition = "and" } = filters;
   if (condition !== "and" && condition !== "or") {
     throw invalid("condition", `unknown condition '${condition}'; there are 'and' and 'or'`);
@@ -51,10 +54,11 @@ export function translateFilters(filters: MetadataFiltersLike): Filter {
   return condition === "or" ? { $or: all } : { $and: all };
 }
 
-function translateFilter(
-  { key, value, operator }: MetadataFiltersLike["filters"][number],
-  at: string,
-): Filter {
+function translateFilter(filter: MetadataFiltersLike["filters"][number], at: string): Filter {
+  const { key, value, operator } = filter ?? {};
+  if (typeof key !== "string" || typeof operator !== "string") {
+    throw invalid(at, "a filter is { key, value, operator }, with a string for key and operator");
+  }
   if (operator === "is_empty") {
     // The lake's $isEmpty would also find {}.
     return { $or: [{ [key]: { $exists: false } }, { [key]: { $in: [null, "", []] } }] };

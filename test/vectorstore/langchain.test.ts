@@ -107,6 +107,12 @@ describe("RuLakeVectorStore for LangChain", () => {
       expect([best.id, score]).toEqual(["again", 1]);
     });
 
+    it("of nothing still finds the store closed", async () => {
+      expect(await store.addDocuments([])).toEqual([]);
+      await store.close();
+      expect((await failure(store.addDocuments([]))).code).toBe("CLOSED");
+    });
+
     it("refuses lists of different lengths, before anything is embedded", async () => {
       expect((await failure(store.addDocuments(documents, { ids: ["a"] }))).code).toBe("LENGTH_MISMATCH");
       expect((await failure(store.addVectors([[1, 2]], documents))).code).toBe("LENGTH_MISMATCH");
@@ -120,9 +126,16 @@ describe("RuLakeVectorStore for LangChain", () => {
           return (await super.embedDocuments(texts)).slice(1);
         }
       }
-      const lossy = await RuLakeVectorStore.open<Meta>({ memory: true }, new Lossy());
-      expect((await failure(lossy.addDocuments(documents))).code).toBe("LENGTH_MISMATCH");
-      expect(await lossy.count()).toBe(0);
+      class Silent extends WordEmbeddings {
+        override async embedDocuments(): Promise<never> {
+          return undefined as never;
+        }
+      }
+      for (const model of [new Lossy(), new Silent()]) {
+        const lossy = await RuLakeVectorStore.open<Meta>({ memory: true }, model);
+        expect((await failure(lossy.addDocuments(documents))).code).toBe("LENGTH_MISMATCH");
+        expect(await lossy.count()).toBe(0);
+      }
     });
 
     it("embeds and stores batch by batch, and says how far it is", async () => {
@@ -340,6 +353,36 @@ describe("RuLakeVectorStore for LangChain", () => {
       await other.close();
     });
 
+    it("checks the options of variety behind an object and a function", async () => {
+      for (const filter of [{ lang: "en" }, () => true]) {
+        for (const mmr of [{ lambda: 2 }, { lambda: "1" }, { fetchK: 20.5 }, { fetchK: Number.NaN }]) {
+          const error = await failure(store.search("x", { mmr, filter } as never));
+          expect(error.code).toBe("INVALID_OPTION");
+        }
+      }
+    });
+
+    it("refuses a function that returns promises, which would let everything pass", async () => {
+      await store.addDocuments(documents);
+      const filter = (async () => false) as never;
+      const calls = [
+        () => store.search("x", { filter }),
+        () => store.count(filter),
+        () => store.delete({ filter }),
+      ];
+      for (const call of calls) {
+        expect((await failure(call())).code).toBe("INVALID_FILTER");
+      }
+      expect(store.size).toBe(documents.length);
+    });
+
+    it("refuses a query that is neither text nor vector", async () => {
+      for (const query of [undefined, null, 3]) {
+        const call = store.addDocuments(documents).then(() => store.search(query as never));
+        expect((await failure(call)).code).toBe("INVALID_ARGUMENT");
+      }
+    });
+
     it("leaves out low scores, by the store's default or the search's", async () => {
       const strict = await RuLakeVectorStore.open<Meta>(store.collection, embeddings, { minScore: 0.8 });
       expect(ids(await strict.similaritySearch("rotate keys again", 4))).toEqual(["again"]);
@@ -390,6 +433,26 @@ describe("RuLakeVectorStore for LangChain", () => {
     ])("out of range are refused: %j", async (options) => {
       const open = RuLakeVectorStore.open({ memory: true }, embeddings, options as never);
       expect((await failure(open)).code).toBe("INVALID_OPTION");
+    });
+
+    it("embeddings that are none are refused", async () => {
+      for (const given of [undefined, null, { metric: "l2" }]) {
+        const error = await failure(RuLakeVectorStore.open({ memory: true }, given as never));
+        expect(error.code).toBe("INVALID_OPTION");
+        expect(error.message).toContain("'embeddings'");
+      }
+    });
+
+    it("a signal that is none is refused", async () => {
+      for (const call of [
+        () => store.search("x", { signal: {} as never }),
+        () => store.addDocuments(documents, { signal: {} as never }),
+        () => store.collection.upsert([], { signal: {} as never }),
+        () => store.collection.search([1], { signal: {} as never }),
+      ]) {
+        expect((await failure(call())).code).toBe("INVALID_OPTION");
+      }
+      expect(store.size).toBe(0);
     });
 
     it("a path that is none is refused", async () => {
@@ -516,8 +579,8 @@ describe("RuLakeVectorStore for LangChain", () => {
     it("of another size is refused by name", async () => {
       await store.addDocuments(documents);
       const other = await RuLakeVectorStore.open<Meta>(store.collection, new Wider());
-      for (const use of [other.addDocuments(documents), other.similaritySearch("x")]) {
-        const error = await failure(use);
+      for (const use of [() => other.addDocuments(documents), () => other.similaritySearch("x")]) {
+        const error = await failure(use());
         expect(error.code).toBe("DIMENSION_MISMATCH");
         expect(error.message).toContain(`${WORD_DIMENSIONS} numbers`);
         expect(error.message).toContain("100");

@@ -136,6 +136,12 @@ describe("MetadataFilters", () => {
     [{ filters: [{ key: "n", value: 1, operator: "in" }] }, "filters[0]"],
     [{ filters: [{ key: "n", operator: "==" }] }, "must be a string"],
     [{ filters: [], condition: "not" }, "'and' and 'or'"],
+    [{ filters: [{ key: "n", value: 1 }] }, "filters[0]"],
+    [{ filters: [{ value: 1, operator: "==" }] }, "filters[0]"],
+    [{ filters: [null] }, "filters[0]"],
+    [{ key: "n", value: 1, operator: "==" }, "{ filters: [...]"],
+    [[], "{ filters: [...]"],
+    [null, "{ filters: [...]"],
   ])("%j are refused: %s", async (filters, message) => {
     const error = await store
       .query({ ...query, filters: filters as never })

@@ -55,10 +55,10 @@ describe("with OnnxEmbeddings", () => {
     const path = `${scratch()}/docs`;
     await (await RuLakeVectorStore.fromTexts(texts, [], new WordEmbeddings(), { path })).close();
     for (const open of [
-      RuLakeVectorStore.open(path, embeddings),
-      LlamaIndexStore.open(path, { embedModel: new OnnxEmbedding() }),
+      () => RuLakeVectorStore.open(path, embeddings),
+      () => LlamaIndexStore.open(path, { embedModel: new OnnxEmbedding() }),
     ]) {
-      const error = await open.catch((reason: unknown) => reason);
+      const error = await open().catch((reason: unknown) => reason);
       expect(RuLakeError.isInstance(error) && error.code).toBe("DIMENSION_MISMATCH");
       expect((error as Error).message).toContain("384");
     }
