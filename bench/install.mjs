@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -30,6 +30,21 @@ export function buildUpstream() {
 /** Builds our own package if its sources changed. */
 export function buildPackage() {
   run(process.execPath, [fileURLToPath(new URL("../scripts/prepare.mjs", import.meta.url))]);
+}
+
+/** Where the package that is measured lies. */
+export const packageCopy = new URL(".cache/package/", import.meta.url);
+
+/** Copies our own package as it is built now: a run lasts long, and meanwhile somebody may build it anew. */
+export function copyPackage() {
+  const root = new URL("../", import.meta.url);
+  rmSync(packageCopy, { recursive: true, force: true });
+  mkdirSync(new URL("native/", packageCopy), { recursive: true });
+  cpSync(new URL("package.json", root), new URL("package.json", packageCopy));
+  cpSync(new URL("dist/", root), new URL("dist/", packageCopy), { recursive: true });
+  for (const file of readdirSync(new URL("native/", root)).filter((name) => name.endsWith(".node"))) {
+    cpSync(new URL(`native/${file}`, root), new URL(`native/${file}`, packageCopy));
+  }
 }
 
 /**

@@ -20,7 +20,10 @@ parentPort?.on("message", (/** @type {{ first: number; queries: Float32Array }} 
  * @param {number} other row of `matrix`
  */
 function dot(row, matrix, other) {
-  let [a, b, c, d] = [0, 0, 0, 0];
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
   let at = row * dimensions;
   let from = other * dimensions;
   const end = at + dimensions;

@@ -4,7 +4,7 @@ import { loadavg } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { openDataset } from "../datasets/dataset.mjs";
-import { buildUpstream } from "../install.mjs";
+import { buildUpstream, copyPackage } from "../install.mjs";
 import { describeConditions } from "../machine.mjs";
 import { lineup } from "./lineup.mjs";
 import { recallPlot } from "./recall-plot.mjs";
@@ -57,6 +57,7 @@ export async function compareIndexes({ datasets, n, quick, only }) {
   }
   const chosen = lineup.filter(({ id }) => only.length === 0 || only.includes(id));
   const upstream = chosen.some(({ peer }) => peer === "upstream") ? buildUpstream() : undefined;
+  copyPackage();
   for (const name of datasets) {
     const dataset = await openDataset(name, { n: n ?? (quick ? 20_000 : undefined) });
     await compareOn(dataset, chosen, { quick, upstream });
@@ -81,7 +82,7 @@ async function compareOn(dataset, entries, { quick, upstream }) {
   /** @type {Map<string, Measured>} */
   const measured = new Map(earlier.map((/** @type {Measured} */ entry) => [entry.id, entry]));
   const conditions = describeConditions();
-  console.log(`\n${name}: ${about.n} x ${about.dimensions}, ${about.source}`);
+  console.log(`\n${name}: ${about.n.toLocaleString("en")} x ${about.dimensions}, ${about.source}`);
   for (const entry of entries) {
     if (entry.peer === "upstream" && upstream === undefined) {
       console.log(`${entry.title}: left out, there is no Rust toolchain`);

@@ -84,7 +84,10 @@ export const lineup = [
     peer: "hnswlib",
     from: "hnswlib-node",
     settings: { m: 16, efConstruction: 200 },
-    points: sweep("ef", [10, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024]),
+    points: sweep(
+      "ef",
+      [10, 16, 24, 32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1536, 2048],
+    ),
   },
   {
     id: "usearch",
@@ -92,7 +95,7 @@ export const lineup = [
     peer: "usearch",
     from: "usearch",
     settings: { quantization: "f32", connectivity: 16, expansionAdd: 128 },
-    points: sweep("expansionSearch", [64, 16, 32, 48, 96, 128, 192, 256, 384, 512, 768, 1024]),
+    points: sweep("expansionSearch", [64, 16, 32, 48, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048]),
   },
   {
     id: "upstream",

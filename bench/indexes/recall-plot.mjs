@@ -8,7 +8,7 @@ const plot = { left: 84, top: 64, right: 700, bottom: 496 };
 
 /** Recall is drawn by the share that is missed, on a log scale; all above this counts as 1. */
 const FULL = 0.9997;
-const RECALL_TICKS = [0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1];
+const RECALL_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1];
 
 /** Colours that the colour-blind can tell apart (Okabe and Ito), and a shape for each besides. */
 const looks = new Map([

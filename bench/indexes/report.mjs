@@ -16,7 +16,7 @@ export function toMarkdown(results) {
   return `# Indexes on ${dataset.name}: ${dataset.n.toLocaleString("en")} x ${dataset.dimensions}
 
 ${dataset.source}. Cosine, recall@${k} against exact truth, ${dataset.queries} queries that are not in the base.
-${conditions.cpu}, ${conditions.cores} cores, ${conditions.memoryGiB} GiB, ${conditions.system}, Node.js ${conditions.node}, ${conditions.date.slice(0, 16)}Z, commit ${conditions.commit}${conditions.modified ? " with changes" : ""}, load average ${loads(entries)} (of the whole machine; on an idle one it is near 1).${older(results)}
+${conditions.cpu}, ${conditions.cores} cores, ${conditions.memoryGiB} GiB, ${conditions.system}, Node.js ${conditions.node}, ${conditions.date.slice(0, 16)}Z, commit ${conditions.commit}${conditions.modified ? " with changes" : ""}, engine ${conditions.engine}, load average ${loads(entries)} (of the whole machine; on an idle one it is near 1).${older(results)}
 
 ![recall and queries per CPU second](${results.name}.svg)
 

@@ -1,7 +1,10 @@
-import { FlatF32Index, RabitqAsymIndex, RabitqIndex, RabitqPlusIndex } from "../../dist/index.mjs";
+import { packageCopy } from "../install.mjs";
 
 /** @typedef {import("../../dist/index.mjs").VectorIndex} VectorIndex */
 
+/** @type {typeof import("../../dist/index.mjs")} */
+const rulake = await import(new URL("dist/index.mjs", packageCopy).href);
+const { FlatF32Index, RabitqAsymIndex, RabitqIndex, RabitqPlusIndex } = rulake;
 const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex };
 
 /** Our own indexes; `settings` are the class and its build options. @returns {import("../indexes/request.mjs").Peer} */
