@@ -16,6 +16,7 @@ export type {
   BuildOptions,
   IndexKind,
   LoadOptions,
+  RabitqIvfBuildOptions,
   SaveOptions,
 } from "./indexes/build-options.js";
 export { type CpuFeatures, cpuFeatures } from "./indexes/cpu-features.js";
@@ -28,6 +29,7 @@ export type { Hit, Metric } from "./indexes/metric.js";
 export type { Progress } from "./indexes/progress.js";
 export { RabitqAsymIndex } from "./indexes/rabitq-asym-index.js";
 export { type RabitqBuildOptions, RabitqIndex } from "./indexes/rabitq-index.js";
+export { RabitqIvfIndex } from "./indexes/rabitq-ivf-index.js";
 export { RabitqPlusIndex } from "./indexes/rabitq-plus-index.js";
 export { type IndexName, type Recommendation, recommend } from "./indexes/recommend.js";
 export type { SearchOptions } from "./indexes/search-options.js";

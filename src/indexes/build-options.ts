@@ -6,7 +6,12 @@ import type { JobOptions } from "./job.js";
 import { type Metric, metrics } from "./metric.js";
 
 /** Class name of an index. */
-export type IndexKind = "FlatF32Index" | "RabitqIndex" | "RabitqPlusIndex" | "RabitqAsymIndex";
+export type IndexKind =
+  | "FlatF32Index"
+  | "RabitqIndex"
+  | "RabitqPlusIndex"
+  | "RabitqAsymIndex"
+  | "RabitqIvfIndex";
 
 /** How an index is built. The same vectors, options and seed give the same file on every machine. */
 export interface BuildOptions extends JobOptions {
@@ -22,6 +27,14 @@ export interface BuildOptions extends JobOptions {
   rerankFactor?: number | undefined;
   /** Bits a code spends on each dimension. More bits, better order before reranking. */
   bits?: 1 | 5 | 8 | undefined;
+}
+
+/** How an index with inverted lists is built. */
+export interface RabitqIvfBuildOptions extends Omit<BuildOptions, "bits"> {
+  /** Bits a code spends on each dimension. Default 5. */
+  bits?: 5 | 8 | undefined;
+  /** Groups the rows are divided into, 1 to 2^20. Default: four times the square root of their number. */
+  lists?: number | undefined;
 }
 
 /** How an index file is opened. */
@@ -47,9 +60,14 @@ const buildNames = ["dimensions", "metric", "ids", "seed", "rerankFactor", "bits
  *
  * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`, `INVALID_DIMENSIONS`
  */
-export function toParameters(kind: IndexKind, options: BuildOptions, where: string): IndexParameters {
-  checkOptions(options, buildNames, where);
-  const { dimensions, metric = "cosine", seed, rerankFactor, bits } = options ?? {};
+export function toParameters(
+  kind: IndexKind,
+  options: BuildOptions | RabitqIvfBuildOptions,
+  where: string,
+): IndexParameters {
+  checkOptions(options, kind === "RabitqIvfIndex" ? [...buildNames, "lists"] : buildNames, where);
+  const given: BuildOptions & Pick<RabitqIvfBuildOptions, "lists"> = options ?? {};
+  const { dimensions, metric = "cosine", seed, rerankFactor, bits, lists } = given;
   checkDimensions(dimensions, where);
   if (!metrics.includes(metric)) {
     const meant = typeof metric === "string" ? suggestion(metric, metrics) : "";
@@ -60,8 +78,9 @@ export function toParameters(kind: IndexKind, options: BuildOptions, where: stri
   }
   if (bits !== undefined && ![1, 5, 8].includes(bits)) throw invalidOption(where, "bits", "1, 5 or 8", bits);
   checkRerankFactor(rerankFactor, where);
+  checkCount("lists", lists, 2 ** 20, where);
   checkJobOptions(options, where);
-  return { kind, dimensions, metric, seed, bits, rerankFactor };
+  return { kind, dimensions, metric, seed, bits, rerankFactor, lists };
 }
 
 /** @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION` */
@@ -91,8 +110,13 @@ function checkJobOptions<T extends JobOptions>(options: T, where: string): T {
 
 /** @throws {@link ConfigError} `INVALID_OPTION` */
 export function checkRerankFactor(factor: number | undefined, where: string): void {
-  if (factor === undefined || (Number.isInteger(factor) && factor >= 1 && factor <= 1024)) return;
-  throw invalidOption(where, "rerankFactor", "a whole number from 1 to 1024", factor);
+  checkCount("rerankFactor", factor, 1024, where);
+}
+
+/** @throws {@link ConfigError} `INVALID_OPTION` */
+export function checkCount(option: string, count: number | undefined, most: number, where: string): void {
+  if (count === undefined || (Number.isInteger(count) && count >= 1 && count <= most)) return;
+  throw invalidOption(where, option, `a whole number from 1 to ${most}`, count);
 }
 
 /** @throws {@link ConfigError} `INVALID_DIMENSIONS` */

@@ -6,6 +6,7 @@ import {
   checkLoadOptions,
   type IndexKind,
   type LoadOptions,
+  type RabitqIvfBuildOptions,
   toParameters,
 } from "./build-options.js";
 import { callNative } from "./failure.js";
@@ -19,7 +20,7 @@ import { countRows } from "./vectors.js";
 export async function buildNative(
   kind: IndexKind,
   vectors: Float32Array,
-  options: BuildOptions,
+  options: BuildOptions | RabitqIvfBuildOptions,
 ): Promise<NativeIndex> {
   const where = `${kind}.build`;
   const parameters = toParameters(kind, options, where);

@@ -14,6 +14,8 @@ export interface IndexStats {
   heapBytes: number;
   /** Immutable parts the rows are spread over. */
   parts: number;
+  /** Inverted lists of the parts that have them. */
+  lists: number;
 }
 
 /** One line about an index, for people. */

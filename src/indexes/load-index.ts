@@ -3,10 +3,11 @@ import type { IndexKind, LoadOptions } from "./build-options.js";
 import { FlatF32Index } from "./flat-f32-index.js";
 import { RabitqAsymIndex } from "./rabitq-asym-index.js";
 import { RabitqIndex } from "./rabitq-index.js";
+import { RabitqIvfIndex } from "./rabitq-ivf-index.js";
 import { RabitqPlusIndex } from "./rabitq-plus-index.js";
 import type { VectorIndex } from "./vector-index.js";
 
-const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex };
+const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex, RabitqIvfIndex };
 
 /**
  * Opens a saved index of any kind; its class follows from the file.

@@ -5,7 +5,7 @@ import { type BuildOptions, checkDimensions, type IndexKind } from "./build-opti
 import { callNative } from "./failure.js";
 
 /** Short names of the index classes. */
-export type IndexName = "flat" | "rabitq" | "rabitq-plus" | "rabitq-asym";
+export type IndexName = "flat" | "rabitq" | "rabitq-plus" | "rabitq-asym" | "rabitq-ivf";
 
 /** Which index to build, and what to expect of it. */
 export interface Recommendation {
@@ -31,6 +31,7 @@ const names: Readonly<Record<IndexKind, IndexName>> = {
   RabitqIndex: "rabitq",
   RabitqPlusIndex: "rabitq-plus",
   RabitqAsymIndex: "rabitq-asym",
+  RabitqIvfIndex: "rabitq-ivf",
 };
 
 /**

@@ -1,7 +1,7 @@
 import type { SearchParameters } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { checkOptions, checkSignal, describe, invalidOption } from "../options.js";
-import { checkRerankFactor } from "./build-options.js";
+import { checkCount, checkRerankFactor } from "./build-options.js";
 import type { IdFilter } from "./ids.js";
 
 /** How one search is done. */
@@ -10,13 +10,15 @@ export interface SearchOptions {
   filterIds?: IdFilter | undefined;
   /** Recall@k the search should reach on average, above 0 and at most 1; lower is faster. Default: by error bound. */
   recallTarget?: number | undefined;
+  /** Lists a {@link RabitqIvfIndex} visits, instead of as many as the recall asks for. More than there are is fine. */
+  nprobe?: number | undefined;
   /** Overrides the cap the index was built with. */
   rerankFactor?: number | undefined;
   /** Stops the search, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
-const names = ["filterIds", "recallTarget", "rerankFactor", "signal"] as const;
+const names = ["filterIds", "recallTarget", "nprobe", "rerankFactor", "signal"] as const;
 
 /**
  * Checks `k` and the options, except the filter.
@@ -36,9 +38,11 @@ export function toSearchParameters(
       hint: "k is the number of hits wanted; more than there are rows is fine.",
     });
   }
-  if (options === undefined) return { k, recallTarget: undefined, rerankFactor: undefined };
+  if (options === undefined) {
+    return { k, recallTarget: undefined, rerankFactor: undefined, nprobe: undefined };
+  }
   checkOptions(options, names, where);
-  const { recallTarget, rerankFactor, signal } = options;
+  const { recallTarget, nprobe, rerankFactor, signal } = options;
   if (
     recallTarget !== undefined &&
     !(typeof recallTarget === "number" && recallTarget > 0 && recallTarget <= 1)
@@ -46,6 +50,7 @@ export function toSearchParameters(
     throw invalidOption(where, "recallTarget", "a number above 0 and at most 1", recallTarget);
   }
   checkRerankFactor(rerankFactor, where);
+  checkCount("nprobe", nprobe, 2 ** 32 - 1, where);
   checkSignal(signal, where);
-  return { k, recallTarget, rerankFactor };
+  return { k, recallTarget, rerankFactor, nprobe };
 }

@@ -1,10 +1,17 @@
-import { FlatF32Index, type Metric, RabitqAsymIndex, RabitqIndex, RabitqPlusIndex } from "rulake";
+import {
+  FlatF32Index,
+  type Metric,
+  RabitqAsymIndex,
+  RabitqIndex,
+  RabitqIvfIndex,
+  RabitqPlusIndex,
+} from "rulake";
 
 /** Every index class. */
-export const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex };
+export const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex, RabitqIvfIndex };
 
 /** Those that keep the vectors, and with them exact distances. */
-export const exactClasses = { FlatF32Index, RabitqPlusIndex };
+export const exactClasses = { FlatF32Index, RabitqPlusIndex, RabitqIvfIndex };
 
 export const metrics: Metric[] = ["cosine", "ip", "l2"];
 

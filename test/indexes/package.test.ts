@@ -6,6 +6,7 @@ const names = [
   "RabitqIndex",
   "RabitqPlusIndex",
   "RabitqAsymIndex",
+  "RabitqIvfIndex",
   "VectorIndex",
   "loadIndex",
   "recommend",

@@ -141,7 +141,7 @@ impl Index {
         options: &SearchOptions<'_>,
         control: Control<'_>,
     ) -> Result<Vec<Hit>> {
-        self.check_search(query, k, options)?;
+        self.check_search(k, options)?;
         if query.len() != self.shape.options.dimensions {
             return Err(Error::DimensionMismatch {
                 expected: self.shape.options.dimensions,
@@ -170,7 +170,7 @@ impl Index {
         options: &SearchOptions<'_>,
         control: Control<'_>,
     ) -> Result<Vec<Vec<Hit>>> {
-        self.check_search(queries, k, options)?;
+        self.check_search(k, options)?;
         let dimensions = self.shape.options.dimensions;
         validate::row_count(dimensions, queries)?;
         let norms = validate::norms_squared(
@@ -190,7 +190,7 @@ impl Index {
             .collect()
     }
 
-    fn check_search(&self, queries: &[f32], k: usize, options: &SearchOptions<'_>) -> Result<()> {
+    fn check_search(&self, k: usize, options: &SearchOptions<'_>) -> Result<()> {
         options.validate()?;
         if k == 0 {
             return Err(Error::InvalidK { got: k });
@@ -205,7 +205,13 @@ impl Index {
                 reason,
             });
         }
-        debug_assert!(isize::try_from(queries.len()).is_ok());
+        if options.nprobe.is_some() && self.shape.options.kind != Kind::RabitqIvf {
+            let reason = format!("a {} has no lists to visit", self.shape.options.kind);
+            return Err(Error::InvalidOption {
+                option: "nprobe",
+                reason,
+            });
+        }
         Ok(())
     }
 
