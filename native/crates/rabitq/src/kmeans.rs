@@ -14,7 +14,7 @@ const ITERATIONS: usize = 8;
 /// Points of one task.
 const TASK: usize = 512;
 
-/// About `count` centroids of the points (row-major, `width` numbers each). The same points and seed give the same
+/// At most `count` centroids of the points (row-major, `width` numbers each). The same points and seed give the same
 /// centroids for any number of threads.
 pub(crate) fn train(
     points: &[f32],
@@ -33,20 +33,29 @@ pub(crate) fn train(
     for (point, &cluster) in assignment.iter().enumerate() {
         members[cluster as usize].push(point as u32);
     }
+    // Shares in proportion to size, rounded so that they add up; a cluster too small for one goes to its neighbours.
+    let mut before = 0;
+    let shares: Vec<usize> = members
+        .iter()
+        .map(|members| {
+            let after = before + members.len();
+            let share = (count * after + total / 2) / total - (count * before + total / 2) / total;
+            before = after;
+            share
+        })
+        .collect();
     let fine: Result<Vec<Vec<f32>>> = members
         .par_iter()
+        .zip(shares)
         .enumerate()
-        .filter(|(_, members)| !members.is_empty())
-        .map(|(cluster, members)| {
+        .filter(|(_, (_, share))| *share > 0)
+        .map(|(cluster, (members, share))| {
             let row = |&point: &u32| {
                 points[point as usize * width..(point as usize + 1) * width]
                     .iter()
                     .copied()
             };
             let own: Vec<f32> = members.iter().flat_map(row).collect();
-            let share = (count * members.len())
-                .div_ceil(total)
-                .clamp(1, members.len());
             lloyd(&own, width, share, seed ^ (cluster as u64 + 1), control)
                 .map(|(centroids, _)| centroids)
         })
