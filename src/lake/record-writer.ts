@@ -24,7 +24,9 @@ export class RecordWriter {
   #ids: string[] = [];
   #texts: (string | undefined)[] = [];
   #metadata: (string | undefined)[] = [];
-  #vectors: Float32Array[] = [];
+  /** The vectors one after the other, in the first `#numbers` places. */
+  #vectors = new Float32Array(0);
+  #lengths: number[] = [];
   #numbers = 0;
   #characters = 0;
   #records = 0;
@@ -54,7 +56,7 @@ export class RecordWriter {
   add(record: RecordInput<object>): string {
     const at = this.#before + this.#records;
     const where = this.#where;
-    if (typeof record !== "object" || record === null) {
+    if (typeof record !== "object" || record === null || Array.isArray(record)) {
       throw this.#invalid(at, `expected an object, found ${describe(record)}`);
     }
     this.#checkNames(record, at);
@@ -71,9 +73,8 @@ export class RecordWriter {
     this.#ids.push(id);
     this.#texts.push(text);
     this.#metadata.push(json);
-    this.#vectors.push(numbers);
+    this.#keep(numbers);
     this.#records += 1;
-    this.#numbers += numbers.length;
     const characters = id.length + (text?.length ?? 0) + (json?.length ?? 0);
     this.#characters += characters;
     this.#bytes += characters + 4 * numbers.length;
@@ -108,16 +109,23 @@ export class RecordWriter {
     return batch;
   }
 
+  /** Copied at once: a generator may write the vectors of all its records into one array. */
+  #keep(vector: Float32Array): void {
+    const end = this.#numbers + vector.length;
+    if (end > this.#vectors.length) {
+      const larger = new Float32Array(Math.max(end, 2 * this.#vectors.length));
+      larger.set(this.#vectors.subarray(0, this.#numbers));
+      this.#vectors = larger;
+    }
+    this.#vectors.set(vector, this.#numbers);
+    this.#lengths.push(vector.length);
+    this.#numbers = end;
+  }
+
   #push(): void {
     if (this.#ids.length === 0) return;
-    const vectors = new Float32Array(this.#numbers);
-    const lengths = new Uint32Array(this.#ids.length);
-    let end = 0;
-    this.#vectors.forEach((vector, i) => {
-      vectors.set(vector, end);
-      end += vector.length;
-      lengths[i] = vector.length;
-    });
+    const vectors = this.#vectors.subarray(0, this.#numbers);
+    const lengths = Uint32Array.from(this.#lengths);
     this.#batch ??= new (native().UpsertBatch)();
     const batch = this.#batch;
     callNative(
@@ -128,7 +136,7 @@ export class RecordWriter {
     this.#ids = [];
     this.#texts = [];
     this.#metadata = [];
-    this.#vectors = [];
+    this.#lengths = [];
     this.#numbers = 0;
     this.#characters = 0;
   }

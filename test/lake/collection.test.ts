@@ -52,6 +52,17 @@ describe.each([
     expect(hit?.score).toBeCloseTo(1, 6);
   });
 
+  it("copies what a generator yields, which may write into one array", async () => {
+    const docs = await make();
+    const vector = new Float32Array(3);
+    function* records() {
+      for (let i = 0; i < 700; i++) yield { id: `${i}`, vector: vector.fill(i) };
+    }
+    await docs.upsert(records());
+    const found = await docs.get(["0", "1", "699"], { include: ["vector"] });
+    expect(found.map((record) => record.vector?.[2])).toEqual([0, 1, 699]);
+  });
+
   it("takes the last of several records with one id", async () => {
     const docs = await make();
     const { ids } = await docs.upsert([
@@ -206,6 +217,7 @@ describe("bad input changes nothing", () => {
   const good = { id: "good", vector: [1, 2, 3] };
   const bad: [string, unknown, string, string?][] = [
     ["no object", 7, "INVALID_RECORD"],
+    ["an array", [1, 2, 3], "INVALID_RECORD"],
     ["an empty id", { id: "", vector: [1, 2, 3] }, "INVALID_ID"],
     ["a numeric id", { id: 7, vector: [1, 2, 3] }, "INVALID_ID"],
     ["a long id", { id: "x".repeat(1025), vector: [1, 2, 3] }, "INVALID_ID"],
