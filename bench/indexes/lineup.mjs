@@ -79,6 +79,13 @@ export const lineup = [
     points: [{}, ...sweep("recallTarget", [0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999])],
   },
   {
+    id: "ivf",
+    title: "RabitqIvfIndex",
+    peer: "rulake",
+    settings: { index: "RabitqIvfIndex" },
+    points: [{}, ...sweep("recallTarget", [0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999])],
+  },
+  {
     id: "hnswlib",
     title: "hnswlib-node",
     peer: "hnswlib",

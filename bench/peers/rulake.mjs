@@ -4,8 +4,8 @@ import { packageCopy } from "../install.mjs";
 
 /** @type {typeof import("../../dist/index.mjs")} */
 const rulake = await import(new URL("dist/index.mjs", packageCopy).href);
-const { FlatF32Index, RabitqAsymIndex, RabitqIndex, RabitqPlusIndex } = rulake;
-const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex };
+const { FlatF32Index, RabitqAsymIndex, RabitqIndex, RabitqIvfIndex, RabitqPlusIndex } = rulake;
+const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex, RabitqIvfIndex };
 
 /** Our own indexes; `settings` are the class and its build options. @returns {import("../indexes/request.mjs").Peer} */
 export function createPeer() {
