@@ -17,7 +17,8 @@ const QUERIES: usize = 400;
 const NEAREST: usize = 10;
 
 /// Share of a query's nearest rows in its first lists, one entry for each of [`probe_steps`], as a mean over rows of a part
-/// that was just grouped. They are searched for with wide bounds and in many lists.
+/// that was just grouped. They are searched for with wide bounds and in all lists: where rows have no groups to speak of,
+/// the nearest lie in lists far down the row.
 pub(crate) fn learn(
     shape: &Shape,
     center: &Center,
@@ -31,8 +32,6 @@ pub(crate) fn learn(
         return Ok(vec![]);
     };
     let queries = QUERIES.min(rows);
-    // Where the nearest rows of all but a few queries lie.
-    let looked_at = (lists.count() / 4).max(64);
     let trial = |trial: usize| -> Result<Vec<usize>> {
         control.check()?;
         let row = trial * rows / queries;
@@ -41,7 +40,7 @@ pub(crate) fn learn(
         let Some(estimator) = query.estimator().filter(|_| !query.is_directionless()) else {
             return Ok(vec![]);
         };
-        let near = lists.nearest(query.kernels(), estimator, looked_at)?;
+        let near = lists.nearest(query.kernels(), estimator, lists.count())?;
         let spans = lists.spans(query.kernels(), estimator, &near)?;
         let scan = Scan {
             query: &query,

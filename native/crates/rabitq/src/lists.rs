@@ -57,7 +57,7 @@ impl Lists {
 
     /// Lists to look at for a recall, as learned from the rows themselves.
     pub(crate) fn probes(&self, recall: f32) -> Result<usize> {
-        if self.order.len() <= FEW_ROWS {
+        if self.order.len() <= FEW_ROWS || recall >= 1.0 {
             return Ok(self.count());
         }
         let curve = self.curve.all()?;

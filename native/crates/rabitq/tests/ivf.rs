@@ -6,15 +6,17 @@ use rabitq::{
 
 const DIMENSIONS: usize = 48;
 
+/// A number between -1 and 1.
+fn number(a: usize, b: usize) -> f32 {
+    let mut z = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ (b as u64).wrapping_mul(0xD134_2543_DE82_EF95);
+    z = (z ^ (z >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 29)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2.0
+}
+
 /// Rows scattered around many centres, which queries share.
 fn vectors(rows: std::ops::Range<usize>) -> Vec<f32> {
-    let number = |a: usize, b: usize| {
-        let mut z = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            ^ (b as u64).wrapping_mul(0xD134_2543_DE82_EF95);
-        z = (z ^ (z >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 29)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2.0
-    };
     rows.flat_map(|row| {
         (0..DIMENSIONS).map(move |i| number(row % 300 + 1_000_000, i) + 0.7 * number(row, i))
     })
@@ -31,7 +33,16 @@ fn search(index: &Index, query: &[f32], k: usize, options: &SearchOptions<'_>) -
 }
 
 fn recall(index: &Index, exact: &Index, k: usize, options: &SearchOptions<'_>) -> f64 {
-    let queries = vectors(500_000..500_060);
+    recall_of(&vectors(500_000..500_060), index, exact, k, options)
+}
+
+fn recall_of(
+    queries: &[f32],
+    index: &Index,
+    exact: &Index,
+    k: usize,
+    options: &SearchOptions<'_>,
+) -> f64 {
     let found = queries.chunks_exact(DIMENSIONS).map(|query| {
         let want = search(
             exact,
@@ -94,6 +105,31 @@ fn recall_follows_the_target_and_the_probes() {
             },
         );
         assert!(one < all && all > 0.995, "{metric}: {one} {all}");
+    }
+}
+
+#[test]
+fn recall_follows_the_target_where_rows_form_no_groups() {
+    let noise = |rows: std::ops::Range<usize>| -> Vec<f32> {
+        rows.flat_map(|row| (0..DIMENSIONS).map(move |i| number(row, i)))
+            .collect()
+    };
+    for metric in [Metric::Cosine, Metric::L2] {
+        let options = BuildOptions::new(Kind::RabitqIvf, DIMENSIONS, metric);
+        let index = Index::build(noise(0..20_000), None, &options, Control::default()).unwrap();
+        let exact = exact(&index);
+        for target in [0.8, 0.95, 1.0] {
+            let options = SearchOptions {
+                recall_target: Some(target),
+                ..SearchOptions::default()
+            };
+            let got = recall_of(&noise(500_000..500_060), &index, &exact, 10, &options);
+            let allowed = if target < 1.0 { 0.03 } else { 0.001 };
+            assert!(
+                got >= f64::from(target) - allowed,
+                "{metric}: {got} for {target}"
+            );
+        }
     }
 }
 
