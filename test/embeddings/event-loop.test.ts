@@ -37,7 +37,8 @@ async function longestTurn(work: () => Promise<unknown>): Promise<number> {
 /** The best of a few attempts: what a crowded machine adds comes and goes, what the code does stays. */
 async function bestTurn(work: () => Promise<unknown>): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < 4 && best >= LIMIT_MS; attempt++) best = Math.min(best, await longestTurn(work));
+  for (let attempt = 0; attempt < 4 && best >= LIMIT_MS; attempt++)
+    best = Math.min(best, await longestTurn(work));
   return best;
 }
 
