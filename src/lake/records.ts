@@ -8,7 +8,8 @@ export type CollectionIndexKind = "auto" | "FlatF32Index" | "RabitqPlusIndex";
 
 /**
  * When an upsert or a delete counts as done: written and fsynced, or handed to the operating system, which survives the
- * end of the process but not a power cut (it is fsynced within about 100 ms).
+ * end of the process but not a power cut (it is fsynced when no write came for 100 ms, with the next fsynced write, or on
+ * closing).
  */
 export type Durability = "fsync" | "buffered";
 
