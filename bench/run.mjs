@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // npm run bench -- <name> [options]: one command runs one comparison. See README.md.
 import { parseArgs } from "node:util";
+import { withLock } from "../scripts/lock.mjs";
 import { datasetNames, openDataset } from "./datasets/dataset.mjs";
 import { buildPackage, installPeers } from "./install.mjs";
 
@@ -59,9 +60,13 @@ if (values.help || benchmark === undefined || positionals.length > 1 || wrong) {
   console.log(wrong ? `--n takes a whole number from 1000\n\n${usage}` : usage);
   process.exitCode = values.help ? 0 : 1;
 } else {
-  installPeers();
-  if (!values["no-build"]) buildPackage();
   const datasets = values.dataset === undefined ? datasetNames : [values.dataset];
   const only = values.only.split(",").filter((id) => id !== "");
-  await benchmark.run({ datasets, n, quick: values.quick, only });
+  const work = async () => {
+    installPeers();
+    if (!values["no-build"]) buildPackage();
+    await benchmark.run({ datasets, n, quick: values.quick, only });
+  };
+  // Two at a time would measure each other.
+  await withLock("bench", work, () => console.log("Waiting for another benchmark of this checkout"));
 }

@@ -14,6 +14,7 @@ const RECALL_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1];
 const looks = new Map([
   ["plus", { colour: "#d55e00", shape: "circle" }],
   ["plus-1", { colour: "#e69f00", shape: "circle" }],
+  ["ivf", { colour: "#009e73", shape: "circle" }],
   ["asym-5", { colour: "#cc79a7", shape: "square" }],
   ["asym-8", { colour: "#9b2d6f", shape: "square" }],
   ["rabitq-1", { colour: "#cc79a7", shape: "triangle" }],
@@ -121,7 +122,7 @@ function curve({ id, title, points }, x, y) {
     const faded = at === 0 || best.includes(point) ? "" : ' opacity="0.35"';
     return `<g transform="${place}"${faded}><title>${escaped(about)}</title>${marker(shape)}${ring}</g>`;
   });
-  const width = id === "plus" ? 3 : 2;
+  const width = id === "plus" || id === "ivf" ? 3 : 2;
   return `<g fill="${colour}"><path d="${path.join("")}" fill="none" stroke="${colour}" stroke-width="${width}"/>${markers.join("")}</g>`;
 }
 
