@@ -18,7 +18,7 @@ const SMALL_PART: usize = 512;
 
 /// Candidates kept beyond `k` where the whole answer rests on estimates: those with a rounded query order the last places
 /// a little differently than those with the query itself.
-const SPARE_CANDIDATES: usize = 64;
+const SPARE_CANDIDATES: usize = 16;
 
 /// Recall@10 of a search in a grouped index that names none.
 const DEFAULT_IVF_RECALL: f32 = 0.97;
