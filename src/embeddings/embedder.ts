@@ -1,12 +1,13 @@
 import { EmbedError } from "../errors.js";
 import { checkOptions, checkSignal, invalidOption } from "../options.js";
+import { nextTurn } from "../turns.js";
 import type { VectorCache } from "./cache.js";
 import { type CheckedOptions, checkEmbedderOptions, type OnnxEmbedderOptions } from "./embedder-options.js";
 import { downloadModel } from "./model-download.js";
 import type { Dtype, ModelFolder } from "./model-folder.js";
 import { describeModel, type LocatedModel, locateModel } from "./models.js";
 import type { EncodeSettings } from "./protocol.js";
-import { nextTurn, type RunOptions, WorkerPool } from "./worker-pool.js";
+import { type RunOptions, WorkerPool } from "./worker-pool.js";
 
 /** Whether a text is searched for or searched in; models with prefixes tell them apart. */
 export type EmbedKind = "query" | "document";

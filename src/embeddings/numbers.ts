@@ -1,4 +1,4 @@
-import { nextTurn } from "./worker-pool.js";
+import { nextTurn } from "../turns.js";
 
 /** Vectors converted in one turn of the event loop. */
 const TURN = 256;

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { EmbedError } from "../errors.js";
+import { nextTurn } from "../turns.js";
 import { AbortWatch } from "./abort-watch.js";
 import { Batch } from "./batch.js";
 import { ExitGate } from "./exit-gate.js";
@@ -330,13 +331,6 @@ function guardExit(): void {
   guarded = true;
   process.on("exit", () => {
     for (const gate of gates) gate.close();
-  });
-}
-
-/** Ends this turn of the event loop. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
   });
 }
 

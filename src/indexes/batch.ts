@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { BatchHits } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
+import { nextTurn } from "../turns.js";
 
 /** Places copied out of the native side in one turn of the event loop: 768 KiB. */
 const piece = 1 << 16;

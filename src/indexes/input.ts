@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { types } from "node:util";
 import type { InputBuffer } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { native } from "../native.js";
+import { nextTurn } from "../turns.js";
 import { callNative } from "./failure.js";
 import { countIds, type IdFilter, isId, toId } from "./ids.js";
 import type { JobSteps } from "./job.js";

@@ -1,5 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-
+import { nextTurn } from "../turns.js";
 /**
  * How vectors are compared. `cosine` ignores lengths, `ip` is the inner product, `l2` the Euclidean distance.
  */

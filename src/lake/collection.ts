@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { IdBatch, NativeCollection } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { native } from "../native.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
+import { nextTurn } from "../turns.js";
 import { type CollectionSearch, searchVectors, toCollectionSearch } from "./collection-search.js";
 import type { Filter } from "./filter.js";
 import { toFilterJson } from "./filter-json.js";

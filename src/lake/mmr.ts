@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { nextTurn } from "../turns.js";
 
 /** Multiplications in one turn of the event loop: about half a millisecond. */
 const TURN_PRODUCTS = 1 << 18;

@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { FoundRecords, RecordColumns } from "../../native/binding.js";
 import { invalidOption } from "../options.js";
+import { nextTurn } from "../turns.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "./records.js";
 
 /** Bytes made into JavaScript values in one turn of the event loop. */

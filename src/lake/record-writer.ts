@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { UpsertBatch } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { callNative } from "../indexes/failure.js";
 import { native } from "../native.js";
 import { describe, didYouMean } from "../options.js";
+import { nextTurn } from "../turns.js";
 import type { RecordInput } from "./records.js";
 import { toVector } from "./vector.js";
 

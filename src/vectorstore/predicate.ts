@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { nextTurn } from "../turns.js";
 
 /** Candidates of the first round for each record wanted. */
 const FIRST = 4;
@@ -29,7 +29,7 @@ export async function searchAccepted<Hit extends { id: string }>(
       if (verdict === undefined) {
         verdict = accept(hit);
         verdicts.set(hit.id, verdict);
-        if (verdicts.size % TURN === 0) await setImmediate();
+        if (verdicts.size % TURN === 0) await nextTurn();
       }
       if (verdict) accepted.push(hit);
       if (accepted.length === k) return accepted;
