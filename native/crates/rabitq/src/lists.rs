@@ -10,8 +10,8 @@ use crate::scan::Span;
 use crate::section::Section;
 use crate::topk::{Candidate, TopK};
 
-/// Rows up to which all lists are visited: it takes no longer than choosing, and queries unlike the rows, from which the
-/// number of lists is learned, lose nothing.
+/// Rows up to which all lists are visited: there is little to save, and queries unlike the rows, from which the number of
+/// lists is learned, lose nothing.
 const FEW_ROWS: usize = 8192;
 
 /// The inverted lists of a part. Row numbers follow the lists, blocks begin anew with every list.

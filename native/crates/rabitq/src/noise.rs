@@ -4,8 +4,8 @@
 //! nearest level makes `|e|` small; what counts is `e' H e`, `H` the covariance of the data, from which queries are drawn
 //! too. Coordinates are rounded one after the other, and each one's error is made up for by those that follow (the
 //! optimal brain quantizer of Frantar & Alistarh, `NeurIPS` 2022, in the order-free form of GPTQ, ICLR 2023), then single
-//! levels are moved as long as that helps. For 5 bits at 100
-//! dimensions in 192 coordinates this halves the error.
+//! levels are moved as long as that helps. Recall@10 of 5-bit codes on
+//! `GloVe`-100 rises from .940 to .970, together with spare coordinates (`rotate.rs`).
 //!
 //! An estimate stays unbiased for queries without a preferred direction, but its error bound holds for those drawn like the
 //! data. So this is for indexes whose answers are the estimates themselves; bounds that decide on reranking need the plain code.
