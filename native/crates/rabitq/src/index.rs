@@ -377,7 +377,7 @@ impl Index {
         options.effective_bits().is_some()
             && (live == 0
                 || (options.keeps_raw()
-                    && live + rows >= RECENTER_GROWTH * state.center.rows.max(1)))
+                    && live + rows >= state.center.rows.max(1).saturating_mul(RECENTER_GROWTH)))
     }
 
     fn rebuilt(

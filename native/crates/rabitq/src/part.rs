@@ -71,7 +71,12 @@ impl Part {
         };
         let mut rows = vec![0; self.rows()];
         for (row, &order) in lists.order.all()?.iter().enumerate() {
-            rows[order as usize] = row;
+            let Some(slot) = rows.get_mut(order as usize) else {
+                return Err(lists
+                    .order
+                    .damaged(format!("row {row} has place {order}, past the last")));
+            };
+            *slot = row;
         }
         Ok(rows)
     }

@@ -306,6 +306,9 @@ impl Scan<'_> {
             &mut scratch.estimates,
             &mut scratch.lowers,
         );
+        // What fills up the last block has infinite factors, in a sound file.
+        scratch.estimates.truncate(span.rows);
+        scratch.lowers.truncate(span.rows);
         if let Some(mask) = self.mask {
             for row in mask.gaps(span.row..span.row + span.rows) {
                 scratch.estimates[row - span.row] = f32::INFINITY;

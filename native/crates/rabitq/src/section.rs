@@ -1,10 +1,11 @@
 //! A slice of numbers that is either on the heap or in a mapped file.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::Result;
 use crate::mapped::MappedFile;
+use crate::{Error, Result};
 
 /// Numbers whose bytes may come straight from a little-endian file: any bit pattern is a value.
 ///
@@ -80,6 +81,17 @@ impl<T: Plain> Section<T> {
                 );
                 Ok(values)
             }
+        }
+    }
+
+    /// The error for values that pass their checksum and still make no sense.
+    pub(crate) fn damaged(&self, reason: String) -> Error {
+        match self {
+            Self::Owned(_) => Error::Corrupt {
+                path: PathBuf::new(),
+                reason,
+            },
+            Self::Mapped { file, .. } => file.damaged(reason),
         }
     }
 
