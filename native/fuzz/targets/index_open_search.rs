@@ -12,7 +12,7 @@ static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| seeds::seeds(scratch::di
 
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Choices::new(bytes);
-    let seed = &SEEDS[choices.below(SEEDS.len())];
+    let seed = seeds::pick(&SEEDS, &mut choices);
     let damaged = damage::damage(seed, &SEEDS, &mut choices);
     let path = scratch::dir().join("index");
     std::fs::write(&path, damaged.bytes).expect("a file in the scratch directory");

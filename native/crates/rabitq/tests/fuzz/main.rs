@@ -47,9 +47,9 @@ fn case(dir: &Path, seeds: &[Vec<u8>], bytes: &[u8]) {
     let file = if choices.once_in(8) {
         upstream::rbpx(&mut choices)
     } else {
-        let seed = &seeds[choices.below(seeds.len())];
+        let seed = seeds::pick(seeds, &mut choices);
         let damaged = damage::damage(seed, seeds, &mut choices);
-        if !damaged.repaired && damaged.bytes != *seed {
+        if !damaged.repaired && damaged.bytes != seed {
             std::fs::write(&path, &damaged.bytes).unwrap();
             let verify = Verify::Full;
             let opened = Index::open(&path, OpenOptions { verify }, Control::default());
