@@ -26,7 +26,7 @@ pub struct NativeCollection {
 
 /// A collection and the lake that must not close meanwhile.
 #[derive(Clone)]
-struct Held {
+pub struct Held {
     collection: Collection,
     _lake: Arc<Lake>,
 }
@@ -47,6 +47,11 @@ impl NativeCollection {
                 _lake: lake,
             }),
         }
+    }
+
+    /// The collection, for a job.
+    pub fn held(&self) -> Held {
+        Held::clone(&self.held)
     }
 
     /// A promise that the writer's thread settles.

@@ -178,7 +178,8 @@ impl From<rulake::Error> for Failure {
             }
             E::NotALake { path, reason }
             | E::UnsupportedFormat { path, reason }
-            | E::Corrupt { path, reason } => {
+            | E::Corrupt { path, reason }
+            | E::UnsafeBundle { path, reason } => {
                 failure.with("path", path.as_path()).with("reason", reason)
             }
             E::Io { path, source } => from_io(failure, &path, &source),
@@ -206,6 +207,24 @@ impl From<rulake::Error> for Failure {
             E::BatchTooLarge { bytes, max } => {
                 failure.with("bytes", bytes as f64).with("max", max as f64)
             }
+            E::WitnessMismatch {
+                path,
+                what,
+                stated,
+                found,
+            } => failure
+                .with("path", path.as_path())
+                .with("what", what)
+                .with("stated", stated)
+                .with("found", found),
+            E::ContentUnverified { path } | E::BundleLocked { path } => {
+                failure.with("path", path.as_path())
+            }
+            #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+            E::BundleTooLarge { path, bytes, max } => failure
+                .with("path", path.as_path())
+                .with("bytes", bytes as f64)
+                .with("max", max as f64),
             E::ReadOnly | E::Closed { .. } => failure,
         }
     }

@@ -138,6 +138,50 @@ pub enum Error {
         /// Largest size.
         max: u64,
     },
+    /// A bundle whose description is not what its witness was made of.
+    #[error("{path}: the {what} is {found}, the bundle states {stated}")]
+    WitnessMismatch {
+        /// The description.
+        path: PathBuf,
+        /// Which of its digests.
+        what: &'static str,
+        /// What the description states.
+        stated: String,
+        /// What its fields give.
+        found: String,
+    },
+    /// A bundle with a file that is, or could be, elsewhere.
+    #[error("{path}: {reason}")]
+    UnsafeBundle {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not opened.
+        reason: String,
+    },
+    /// A bundle that states no digest of its vectors.
+    #[error(
+        "{path} lists no digests, so nobody can tell whether its vectors are what was published"
+    )]
+    ContentUnverified {
+        /// The description.
+        path: PathBuf,
+    },
+    /// More bytes than the caller wants in memory.
+    #[error("{path}: {bytes} bytes to read, more than the {max} allowed")]
+    BundleTooLarge {
+        /// The description or the file.
+        path: PathBuf,
+        /// Bytes there are.
+        bytes: u64,
+        /// Bytes allowed.
+        max: u64,
+    },
+    /// Somebody else is publishing into the directory.
+    #[error("another bundle is being published into {path}")]
+    BundleLocked {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A write through a handle opened read-only.
     #[error("the lake was opened read-only")]
     ReadOnly,
@@ -177,6 +221,11 @@ impl Error {
             Self::InvalidFilter { .. } => "INVALID_FILTER",
             Self::InvalidOption { .. } => "INVALID_OPTION",
             Self::BatchTooLarge { .. } => "BATCH_TOO_LARGE",
+            Self::WitnessMismatch { .. } => "WITNESS_MISMATCH",
+            Self::UnsafeBundle { .. } => "UNSAFE_BUNDLE",
+            Self::ContentUnverified { .. } => "CONTENT_UNVERIFIED",
+            Self::BundleTooLarge { .. } => "BUNDLE_TOO_LARGE",
+            Self::BundleLocked { .. } => "BUNDLE_LOCKED",
             Self::ReadOnly => "READ_ONLY",
             Self::Closed { .. } => "CLOSED",
             Self::Internal(_) => "INTERNAL",
@@ -188,7 +237,7 @@ impl Error {
     #[must_use]
     pub fn category(&self) -> Category {
         match self {
-            Self::Locked { .. } => Category::Transient,
+            Self::Locked { .. } | Self::BundleLocked { .. } => Category::Transient,
             Self::Io { .. } | Self::Poisoned { .. } | Self::Index(rabitq::Error::Io { .. }) => {
                 Category::Infrastructure
             }
@@ -212,6 +261,16 @@ impl Error {
                 "Pass the records as a generator: they are then committed in several batches."
             }
             Self::InvalidRecord { .. } => "Metadata must be a JSON object.",
+            Self::WitnessMismatch { .. } | Self::UnsafeBundle { .. } => {
+                "Somebody changed the bundle, or it was not copied whole: get it again from its publisher."
+            }
+            Self::ContentUnverified { .. } => {
+                "Bundles of upstream's crates are like that: pass { allowUnverified: true } if you trust the directory."
+            }
+            Self::BundleTooLarge { .. } => "Raise maxBytes if the machine has the memory.",
+            Self::BundleLocked { .. } => {
+                "Wait until it is done, or publish into another directory."
+            }
             Self::UnsupportedFormat { .. } => "It was written by a newer version: update rulake.",
             _ => return None,
         })

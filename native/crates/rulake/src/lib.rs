@@ -14,6 +14,7 @@
 //! which must not exist. The newest two checkpoints are kept, with the log after the older one.
 
 mod blocks;
+mod bundle;
 mod checkpoint;
 mod collection;
 mod digest;
@@ -42,8 +43,13 @@ mod threads;
 mod value;
 mod verify;
 mod wal;
+mod witness;
 mod writer;
 
+pub use bundle::{
+    Bundle, Content, Draft, FileEntry, LoadOptions, Loaded, PublishOptions, Role, Signature,
+    TABLE_FILE,
+};
 pub use collection::{Collection, CollectionStats};
 pub use error::{Category, Error, Result};
 pub use lake::{Lake, LakeOptions};
@@ -54,3 +60,4 @@ pub use read::{Found, Match, Scan};
 pub use record::{Batch, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES, Record};
 pub use threads::on_background_thread;
 pub use verify::{Problem, VerifyReport};
+pub use witness::{Generation, WitnessVersion, Witnessed};
