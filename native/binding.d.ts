@@ -62,6 +62,39 @@ export declare class JobControl {
   progress(): Array<JobProgress>
 }
 
+/** A bundle whose description was read. */
+export declare class NativeBundle {
+  /** Its description. */
+  facts(): BundleFacts
+  /**
+   * Reads its files into a collection.
+   *
+   * # Errors
+   * By rejection: those of [`Bundle::load`].
+   */
+  load(parameters: LoadParameters, control?: JobControl | undefined | null): Promise<NativeCollection>
+}
+
+/** A bundle that is written but not yet in place. */
+export declare class NativeBundleDraft {
+  /** Its description. */
+  facts(): BundleFacts
+  /**
+   * Puts it in place.
+   *
+   * # Errors
+   * By rejection: those of [`Draft::commit`]; `CLOSED` if it is in place or given up.
+   */
+  commit(signature?: BundleSignature | undefined | null): Promise<void>
+  /**
+   * Removes what is written.
+   *
+   * # Errors
+   * None.
+   */
+  abandon(): Promise<void>
+}
+
 /** A handle on a collection. It keeps its lake open, and so does every job. */
 export declare class NativeCollection {
   /** Its name. */
@@ -326,6 +359,70 @@ export declare function advise(rows: number, dimensions: number, recallTarget: n
  */
 export declare function buildIndex(input: InputBuffer, hasIds: boolean, parameters: IndexParameters, control?: JobControl | undefined | null): Promise<NativeIndex>
 
+/** The files of a bundle and what they hold. */
+export interface BundleContent {
+  /** Name of the collection. */
+  collection: string
+  /** `cosine`, `ip` or `l2`. */
+  metric: string
+  /** Records. */
+  records: number
+  /** Records with a vector. */
+  vectors: number
+  /** The files. */
+  files: Array<BundleFile>
+}
+
+/** A description whose witness is that of its fields. */
+export interface BundleFacts {
+  /** 64 hexadecimal digits. */
+  witness: string
+  /** The text a signature is made of. */
+  signed: string
+  /** Where the data comes from. */
+  dataRef: string
+  /** Numbers in a vector. */
+  dimensions: number
+  /** Seed of upstream's rotation. */
+  rotationSeed: bigint
+  /** Candidates upstream reranks. */
+  rerankFactor: number
+  /** Which state it is. */
+  generation: bigint | string
+  /** A label of upstream's. */
+  piiPolicy?: string
+  /** A label of upstream's. */
+  lineageId?: string
+  /** A label of upstream's. */
+  memoryClass?: string
+  /** What its files hold, unless upstream published it. */
+  content?: BundleContent
+  /** Who vouches for it. */
+  signature?: BundleSignature
+}
+
+/** A file of a bundle. */
+export interface BundleFile {
+  /** `vectors`, `records` or `index`. */
+  role: string
+  /** Its name in the directory. */
+  name: string
+  /** Its length. */
+  bytes: number
+  /** Its digest. */
+  shake256: string
+}
+
+/** A signature as the description holds it. */
+export interface BundleSignature {
+  /** `ed25519`. */
+  algorithm: string
+  /** Hexadecimal digits. */
+  publicKey: string
+  /** Hexadecimal digits. */
+  signature: string
+}
+
 /**
  * Checks what can be checked before any row is copied.
  *
@@ -400,6 +497,14 @@ export interface CpuReport {
   /** Why `RULAKE_SIMD` had no effect, if it had none. */
   problem?: string
 }
+
+/**
+ * Writes the files of a bundle.
+ *
+ * # Errors
+ * By rejection: those of [`Draft::write`].
+ */
+export declare function draftBundle(collection: NativeCollection, dir: string, parameters: PublishParameters, control?: JobControl | undefined | null): Promise<NativeBundleDraft>
 
 /** Parts of a record to return. */
 export interface IncludeParameters {
@@ -489,6 +594,16 @@ export interface JobProgress {
   total: number
 }
 
+/** How a bundle is loaded; checked in TypeScript for type. */
+export interface LoadParameters {
+  /** Most bytes to read into memory. */
+  maxBytes?: number | undefined
+  /** Read vectors that no digest covers. */
+  allowUnverified: boolean
+  /** The file with them. */
+  file?: string | undefined
+}
+
 /**
  * Opens an index file; `verify` is `auto`, `full` or `lazy`.
  *
@@ -504,6 +619,32 @@ export declare function openIndex(path: string, verify?: string | undefined | nu
  * By rejection: those of [`Lake::open`].
  */
 export declare function openLake(path: string | undefined | null, readOnly: boolean): Promise<NativeLake>
+
+/** What a bundle says beyond what is in the collection; checked in TypeScript for type. */
+export interface PublishParameters {
+  /** Where the data comes from. */
+  dataRef?: string | undefined
+  /** Seed of upstream's rotation. */
+  rotationSeed?: bigint | undefined
+  /** Candidates upstream reranks. */
+  rerankFactor?: number | undefined
+  /** A label of upstream's. */
+  piiPolicy?: string | undefined
+  /** A label of upstream's. */
+  lineageId?: string | undefined
+  /** A label of upstream's. */
+  memoryClass?: string | undefined
+  /** Whether to write upstream's index. */
+  rbpx: boolean
+}
+
+/**
+ * Reads and checks the description of a bundle.
+ *
+ * # Errors
+ * By rejection: those of [`Bundle::read`].
+ */
+export declare function readBundle(dir: string): Promise<NativeBundle>
 
 /** A piece of [`FoundRecords`], column by column. */
 export interface RecordColumns {

@@ -35,10 +35,14 @@ export { type IndexName, type Recommendation, recommend } from "./indexes/recomm
 export type { SearchOptions } from "./indexes/search-options.js";
 export { VectorIndex } from "./indexes/vector-index.js";
 export type { QueryVector } from "./indexes/vectors.js";
+export { BundleCollection, type BundleExpectation, type OpenBundleOptions } from "./lake/bundle.js";
+export type { BundleFile, BundleInfo } from "./lake/bundle-info.js";
+export type { BundlePublicKey, BundleSigningKey } from "./lake/bundle-key.js";
 export { Collection } from "./lake/collection.js";
 export type { FieldCondition, FieldOperators, FieldPath, Filter } from "./lake/filter.js";
 export { type LakeLocation, type LakeOptions, RuLake } from "./lake/lake.js";
 export { maximalMarginalRelevance } from "./lake/mmr.js";
+export type { PublishBundleOptions } from "./lake/publish-bundle.js";
 export type {
   CollectionHit,
   CollectionIndexKind,

@@ -3,10 +3,12 @@ import { LakeError } from "../errors.js";
 import { native } from "../native.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
 import { nextTurn } from "../turns.js";
+import type { BundleInfo } from "./bundle-info.js";
 import { type CollectionSearch, searchVectors, toCollectionSearch } from "./collection-search.js";
 import type { Filter } from "./filter.js";
 import { toFilterJson } from "./filter-json.js";
 import { invalidArgument, lakeCall } from "./native-call.js";
+import { type PublishBundleOptions, publishBundle } from "./publish-bundle.js";
 import { readRecords, SCAN_BYTES, toInclude } from "./record-reader.js";
 import type {
   CollectionHit,
@@ -218,6 +220,21 @@ export class Collection<Meta extends object = Record<string, unknown>> implement
   async compact(): Promise<void> {
     const handle = this.#open("compact");
     await lakeCall(this.#where("compact"), undefined, () => handle.compact());
+  }
+
+  /**
+   * Writes the present state into a directory, for others to check and open with {@link RuLake.openBundle}, and for
+   * upstream's crates: `table.rulake.json`, vectors as `ruvec1` and `rbpx`, ids, texts and metadata as JSON lines. What
+   * readers of the directory see changes as a whole; a bundle that was there is replaced. Memory stays bounded.
+   *
+   * @returns what the bundle says of itself; tell its `witness` to those who shall trust it, or sign it
+   * @throws {@link LakeError} `BUNDLE_LOCKED` (another publication into the directory is under way; transient), `IO`,
+   * `CLOSED`
+   * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`
+   */
+  async publishBundle(directory: string, options: PublishBundleOptions = {}): Promise<BundleInfo> {
+    const handle = this.#open("publishBundle");
+    return publishBundle(handle, directory, options, this.#where("publishBundle"));
   }
 
   /** Sizes and counts. */

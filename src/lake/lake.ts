@@ -4,6 +4,7 @@ import { LakeError } from "../errors.js";
 import { metrics } from "../indexes/metric.js";
 import { native } from "../native.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
+import { type BundleCollection, type OpenBundleOptions, openBundle } from "./bundle.js";
 import { Collection } from "./collection.js";
 import { invalidArgument, lakeCall } from "./native-call.js";
 import type { CollectionOptions, LakeStats } from "./records.js";
@@ -64,6 +65,26 @@ export class RuLake implements AsyncDisposable {
     }
     const handle = await lakeCall(where, undefined, () => native().openLake(directory, readOnly));
     return new RuLake(handle, readOnly);
+  }
+
+  /**
+   * Opens what {@link Collection.publishBundle} wrote, or a bundle of upstream's crates, as a collection in memory that
+   * cannot be changed. The description is compared with `expect`, then every file that is read with its digest, and
+   * only then is anything read from it.
+   *
+   * Without `expect.witness` or `expect.publicKey` that finds accidents only: who can write the directory can also write
+   * a description that fits.
+   *
+   * @throws {@link LakeError} `WITNESS_MISMATCH`, `SIGNATURE_MISSING`, `SIGNATURE_INVALID`, `COLLECTION_MISMATCH`,
+   * `CORRUPT_FILE`, `UNSAFE_BUNDLE`, `UNSUPPORTED_FORMAT`, `CONTENT_UNVERIFIED`, `BUNDLE_TOO_LARGE`, `FILE_NOT_FOUND`,
+   * `IO`
+   * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`
+   */
+  static async openBundle<Meta extends object = Record<string, unknown>>(
+    directory: string,
+    options: OpenBundleOptions = {},
+  ): Promise<BundleCollection<Meta>> {
+    return openBundle<Meta>(directory, options);
   }
 
   /**
