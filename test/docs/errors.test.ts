@@ -7,7 +7,17 @@ import { page } from "./pages.js";
 
 /** Literals that look like codes and are none. */
 const NOT_CODES = {
-  "names of files, formats and units": ["LOCK", "RBQINDEX", "RLBK", "TEXT", "ONNX", "MB", "GB", "TB"],
+  "names of files, formats, curves and units": [
+    "LOCK",
+    "OKP",
+    "RBQINDEX",
+    "RLBK",
+    "TEXT",
+    "ONNX",
+    "MB",
+    "GB",
+    "TB",
+  ],
   "environment variables": ["RULAKE_SIMD", "COMPUTERNAME", "HOSTNAME"],
   "codes of Node.js": ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"],
   "the code of a warning": ["RULAKE_EMBED_MODEL"],
