@@ -6,6 +6,7 @@ export default defineConfig({
     langchain: "src/langchain.ts",
     llamaindex: "src/llamaindex.ts",
     embeddings: "src/embeddings/index.ts",
+    agents: "src/agents/index.ts",
     "embedding-worker": "src/embeddings/worker.ts",
   },
   format: ["esm", "cjs"],
