@@ -5,10 +5,8 @@ export {
   type ErrorCategory,
   IndexError,
   LakeError,
-  type RetryPolicy,
   RuLakeError,
   type RuLakeErrorInit,
-  withRetry,
 } from "./errors.js";
 export type { BatchResult } from "./indexes/batch.js";
 export type {
@@ -66,3 +64,4 @@ export type {
   VerifyProblem,
   VerifyReport,
 } from "./lake/records.js";
+export { type RetryPolicy, withRetry } from "./retry.js";

@@ -79,6 +79,27 @@ export function invalidOption(where: string, option: string, expected: string, g
   });
 }
 
+/**
+ * An option that is one of several words; `undefined` if it was left out.
+ *
+ * @throws {@link ConfigError} `INVALID_OPTION`, with the word that was probably meant
+ */
+export function oneOf<T extends string>(
+  given: T | undefined,
+  allowed: readonly T[],
+  option: string,
+  where: string,
+): T | undefined {
+  if (given === undefined || allowed.includes(given)) return given;
+  const expected = `one of ${allowed.map((word) => `'${word}'`).join(", ")}`;
+  const error = invalidOption(where, option, expected, given);
+  if (typeof given !== "string") throw error;
+  throw new ConfigError(error.message + suggestion(given, allowed), {
+    code: error.code,
+    context: { ...error.context, given, allowed: [...allowed] },
+  });
+}
+
 /** @throws {@link ConfigError} `INVALID_OPTION` */
 export function checkSignal(signal: AbortSignal | undefined, where: string): void {
   // By shape: jsdom, polyfills and other realms bring their own class.

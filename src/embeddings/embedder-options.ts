@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
-import { ConfigError } from "../errors.js";
-import { checkOptions, invalidOption, suggestion } from "../options.js";
+import { checkOptions, invalidOption, oneOf } from "../options.js";
 import { MemoryVectorCache, type VectorCache } from "./cache.js";
 import { DTYPES, type Dtype } from "./model-folder.js";
 import { DEFAULT_MODEL } from "./model-registry.js";
@@ -110,22 +109,6 @@ export function checkEmbedderOptions(options: OnnxEmbedderOptions, where: string
     truncate: oneOf(options.truncate, TRUNCATES, "truncate", where) ?? "end",
     cache: cacheOf(options.cache, where),
   };
-}
-
-function oneOf<T extends string>(
-  value: T | undefined,
-  allowed: readonly T[],
-  name: string,
-  where: string,
-): T | undefined {
-  if (value === undefined || allowed.includes(value)) return value;
-  const expected = `one of ${allowed.map((option) => `'${option}'`).join(", ")}`;
-  const error = invalidOption(where, name, expected, value);
-  if (typeof value !== "string") throw error;
-  throw new ConfigError(error.message + suggestion(value, allowed), {
-    code: error.code,
-    context: { ...error.context, given: value },
-  });
 }
 
 function count(

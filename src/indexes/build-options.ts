@@ -1,6 +1,6 @@
 import type { IndexParameters } from "../../native/binding.js";
 import { ConfigError } from "../errors.js";
-import { checkOptions, checkSignal, describe, invalidOption, suggestion } from "../options.js";
+import { checkOptions, checkSignal, describe, invalidOption, oneOf } from "../options.js";
 import type { IdList } from "./ids.js";
 import type { JobOptions } from "./job.js";
 import { type Metric, metrics } from "./metric.js";
@@ -69,10 +69,7 @@ export function toParameters(
   const given: BuildOptions & Pick<RabitqIvfBuildOptions, "lists"> = options ?? {};
   const { dimensions, metric = "cosine", seed, rerankFactor, bits, lists } = given;
   checkDimensions(dimensions, where);
-  if (!metrics.includes(metric)) {
-    const meant = typeof metric === "string" ? suggestion(metric, metrics) : "";
-    throw invalidOption(where, "metric", `one of ${metrics.join(", ")}${meant}`, metric);
-  }
+  oneOf(metric, metrics, "metric", where);
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
     throw invalidOption(where, "seed", "a whole number from 0", seed);
   }
@@ -87,9 +84,7 @@ export function toParameters(
 export function checkLoadOptions(options: LoadOptions | undefined, where: string): LoadOptions {
   checkOptions(options, ["verify", ...jobNames], where);
   const { verify } = options ?? {};
-  if (verify !== undefined && !["auto", "full", "lazy"].includes(verify)) {
-    throw invalidOption(where, "verify", "'auto', 'full' or 'lazy'", verify);
-  }
+  oneOf(verify, ["auto", "full", "lazy"], "verify", where);
   return checkJobOptions(options ?? {}, where);
 }
 

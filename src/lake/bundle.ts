@@ -3,7 +3,7 @@ import type { BundleFacts, LoadParameters, NativeBundle, NativeCollection } from
 import { LakeError } from "../errors.js";
 import { type Metric, metrics } from "../indexes/metric.js";
 import { native } from "../native.js";
-import { checkOptions, checkSignal, invalidOption } from "../options.js";
+import { checkOptions, checkSignal, invalidOption, oneOf } from "../options.js";
 import { type BundleInfo, toBundleInfo } from "./bundle-info.js";
 import { type BundlePublicKey, checkSignature, toPublicKey } from "./bundle-key.js";
 import { Collection } from "./collection.js";
@@ -146,9 +146,7 @@ function toExpected(expect: BundleExpectation | undefined, where: string): Expec
   if (dimensions !== undefined && !Number.isInteger(dimensions)) {
     throw invalidOption(where, "expect.dimensions", "a whole number", dimensions);
   }
-  if (metric !== undefined && !metrics.includes(metric)) {
-    throw invalidOption(where, "expect.metric", `"cosine", "ip" or "l2"`, metric);
-  }
+  oneOf(metric, metrics, "expect.metric", where);
   const list: readonly BundlePublicKey[] | undefined =
     publicKey === undefined ? undefined : isList(publicKey) ? publicKey : [publicKey];
   const keys = list?.map((key) => toPublicKey(key, where));

@@ -1,7 +1,7 @@
 import type { IdBatch, NativeCollection } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { native } from "../native.js";
-import { checkOptions, describe, invalidOption } from "../options.js";
+import { checkOptions, describe, invalidOption, oneOf } from "../options.js";
 import { nextTurn } from "../turns.js";
 import type { BundleInfo } from "./bundle-info.js";
 import { type CollectionSearch, searchVectors, toCollectionSearch } from "./collection-search.js";
@@ -271,13 +271,10 @@ export class Collection<Meta extends object = Record<string, unknown>> implement
   }
 }
 
-const durabilities: readonly unknown[] = ["fsync", "buffered", undefined];
+const durabilities: readonly Durability[] = ["fsync", "buffered"];
 
 function isBuffered(durability: Durability | undefined, where: string): boolean {
-  if (!durabilities.includes(durability)) {
-    throw invalidOption(where, "durability", `"fsync" or "buffered"`, durability);
-  }
-  return durability === "buffered";
+  return oneOf(durability, durabilities, "durability", where) === "buffered";
 }
 
 async function copyIds(ids: readonly string[], where: string): Promise<IdBatch> {

@@ -98,29 +98,29 @@ export type FieldCondition<V> = unknown extends V
 type Leaf = string | number | boolean | bigint | symbol | null | undefined | Date | readonly unknown[];
 type Deeper = [never, 0, 1, 2, 3, 4];
 
-/** Paths into `T`: its keys, and `"key.inner"` for objects, five levels deep. */
+/** Paths into `T`: its keys, and `"key.inner"` for objects, five levels deep; of a union, those of every member. */
 export type FieldPath<T, Depth extends number = 4> = [Depth] extends [never]
   ? never
-  : {
-      [K in keyof T & string]:
-        | K
-        | (Exclude<T[K], Leaf> extends infer Inner
-            ? [Inner] extends [never]
-              ? never
-              : Inner extends object
-                ? `${K}.${FieldPath<Inner, Deeper[Depth]>}`
-                : never
-            : never);
-    }[keyof T & string];
-
-/** Type of the field at a path. */
-export type FieldAt<T, Path extends string> = Path extends keyof T
-  ? T[Path]
-  : Path extends `${infer Head}.${infer Rest}`
-    ? Head extends keyof T
-      ? FieldAt<Exclude<T[Head], Leaf>, Rest>
-      : never
+  : T extends unknown
+    ? { [K in keyof T & string]: K | InnerPath<K, Exclude<T[K], Leaf>, Deeper[Depth]> }[keyof T & string]
     : never;
+
+type InnerPath<Key extends string, Inner, Depth extends number> = [Inner] extends [never]
+  ? never
+  : Inner extends object
+    ? `${Key}.${FieldPath<Inner, Depth>}`
+    : never;
+
+/** Type of the field at a path; of a union, what it is in the members that have it. */
+export type FieldAt<T, Path extends string> = T extends unknown
+  ? Path extends keyof T
+    ? T[Path]
+    : Path extends `${infer Head}.${infer Rest}`
+      ? Head extends keyof T
+        ? FieldAt<Exclude<T[Head], Leaf>, Rest>
+        : never
+      : never
+  : never;
 
 interface Combinations<Meta extends object> {
   /** All of these. */

@@ -3,11 +3,11 @@ import type { NativeLake } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { metrics } from "../indexes/metric.js";
 import { native } from "../native.js";
-import { checkOptions, describe, invalidOption } from "../options.js";
+import { checkOptions, describe, invalidOption, oneOf } from "../options.js";
 import { type BundleCollection, type OpenBundleOptions, openBundle } from "./bundle.js";
 import { Collection } from "./collection.js";
 import { invalidArgument, lakeCall } from "./native-call.js";
-import type { CollectionOptions, LakeStats } from "./records.js";
+import type { CollectionIndexKind, CollectionOptions, LakeStats } from "./records.js";
 
 /** Where a lake is: a directory, or the memory of this process. */
 export type LakeLocation = string | { readonly memory: true };
@@ -109,12 +109,8 @@ export class RuLake implements AsyncDisposable {
     ) {
       throw invalidOption(where, "dimensions", `a whole number from 1 to ${MAX_DIMENSIONS}`, dimensions);
     }
-    if (metric !== undefined && !metrics.includes(metric)) {
-      throw invalidOption(where, "metric", `"cosine", "ip" or "l2"`, metric);
-    }
-    if (index !== undefined && !indexKinds.includes(index)) {
-      throw invalidOption(where, "index", indexKinds.map((kind) => `"${kind}"`).join(" or "), index);
-    }
+    oneOf(metric, metrics, "metric", where);
+    oneOf(index, indexKinds, "index", where);
     const handle = await lakeCall(where, undefined, () =>
       lake.collection(name, { dimensions, metric, index }),
     );
@@ -164,7 +160,7 @@ export class RuLake implements AsyncDisposable {
   }
 }
 
-const indexKinds: readonly string[] = ["auto", "FlatF32Index", "RabitqPlusIndex"];
+const indexKinds: readonly CollectionIndexKind[] = ["auto", "FlatF32Index", "RabitqPlusIndex"];
 
 function checkName(name: unknown, where: string): void {
   if (typeof name !== "string") throw invalidArgument(where, "name", "a string", describe(name));

@@ -1,5 +1,5 @@
 import type { FoundRecords, RecordColumns } from "../../native/binding.js";
-import { invalidOption } from "../options.js";
+import { invalidOption, oneOf } from "../options.js";
 import { nextTurn } from "../turns.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "./records.js";
 
@@ -21,9 +21,10 @@ const recordParts: readonly RecordPart[] = ["vector", "text", "metadata"];
 /** @throws {@link ConfigError} `INVALID_OPTION` */
 export function toInclude(include: readonly RecordPart[] | undefined, where: string): Include {
   if (include === undefined) return { vector: false, text: true, metadata: true };
-  const expected = `an array of ${recordParts.map((part) => `"${part}"`).join(", ")}`;
-  if (!Array.isArray(include) || include.some((part) => !recordParts.includes(part))) {
-    throw invalidOption(where, "include", expected, include);
+  if (!Array.isArray(include)) throw invalidOption(where, "include", "an array", include);
+  for (const [i, part] of include.entries()) {
+    if (part === undefined) throw invalidOption(where, `include[${i}]`, "a part of a record", part);
+    oneOf(part, recordParts, `include[${i}]`, where);
   }
   return {
     vector: include.includes("vector"),

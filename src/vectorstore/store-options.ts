@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.js";
 import type { CollectionOptions, Durability, Metric } from "../lake/records.js";
-import { invalidOption } from "../options.js";
+import { invalidOption, oneOf } from "../options.js";
 
 /** How the collection behind a store is opened or created. */
 export interface StoreOptions {
@@ -38,9 +38,7 @@ export function checkStoreOptions(options: StoreOptions, where: string): void {
   if (recallTarget !== undefined && !(recallTarget > 0 && recallTarget <= 1)) {
     throw invalidOption(where, "recallTarget", "above 0 and at most 1", recallTarget);
   }
-  if (durability !== undefined && durability !== "fsync" && durability !== "buffered") {
-    throw invalidOption(where, "durability", "'fsync' or 'buffered'", durability);
-  }
+  oneOf(durability, ["fsync", "buffered"], "durability", where);
 }
 
 /** Checks a `minScore`. */

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { type Metric, RuLake } from "rulake";
+import { type Metric, RuLake, type StoredRecord } from "rulake";
 import { beforeAll, describe, expect, it } from "vitest";
 import { cacheDir, inRoot } from "../../scripts/paths.mjs";
 import { ids, noise, scratchDirectory } from "../lake/scratch.js";
@@ -52,7 +52,7 @@ describe("the upstream crates", () => {
     expect(theirs.json).toContain(`"rotation_seed": ${2n ** 64n - 1n}`);
     expect(theirs.rows).toBe(499);
 
-    const order = [];
+    const order: StoredRecord[] = [];
     for await (const record of docs.scan({ include: ["vector"] })) order.push(record);
     expect(theirs.ids).toEqual(order.map((_, i) => i));
     expect((theirs.vectors as number[][]).map((row) => Float32Array.from(row))).toEqual(
@@ -81,7 +81,7 @@ describe("the upstream crates", () => {
         rotationSeed: 2n ** 64n - 1n,
         rerankFactor: 64,
       });
-      const stored = [];
+      const stored: StoredRecord[] = [];
       for await (const record of docs.scan({ include: ["vector"] })) stored.push(record);
       const expected = file === undefined ? stored.map((_, i) => i) : (theirs.ids as number[]);
       expect(ids(stored)).toEqual(expected.map(String));

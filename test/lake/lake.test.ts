@@ -62,6 +62,10 @@ describe("a lake", () => {
     expect(await code({ dimensions: 8193 })).toBe("INVALID_OPTION");
     expect(await code({ metric: "dot" })).toBe("INVALID_OPTION");
     expect(await code({ index: "RabitqIndex" })).toBe("INVALID_OPTION");
+    const meant = async (options: object) => (await failure(lake.collection("docs", options))).message;
+    expect(await meant({ metric: "cosin" })).toContain("did you mean 'cosine'?");
+    expect(await meant({ index: "RabitqPlus" })).toContain("did you mean 'RabitqPlusIndex'?");
+    expect(await meant({ dimension: 3 })).toContain("did you mean 'dimensions'?");
     expect((await lake.collection("fixed", { dimensions: 3 })).dimensions).toBe(3);
   });
 
