@@ -1,19 +1,23 @@
 //! From raw vectors to a part, in parallel and the same for any number of threads.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::noise::NoiseShaper;
-use crate::pack::{self, BLOCK, RowFactors};
-use crate::part::{Codes, Part, order_by_id};
-use crate::rotate::Rotation;
-use crate::row::{EncodedRow, RowEncoder};
-use crate::section::Section;
-use crate::{Bits, BuildOptions, Control, Metric, Result};
 use rayon::prelude::*;
 
-/// Rows encoded by one task, a multiple of [`BLOCK`].
+use crate::columns::{self, Run};
+use crate::noise::NoiseShaper;
+use crate::part::{Part, order_by_id};
+use crate::raw::Vectors;
+use crate::rotate::Rotation;
+use crate::section::Section;
+use crate::table::Table;
+use crate::{Bits, BuildOptions, Control, Metric, Result};
+
+/// Rows encoded by one task, a multiple of [`crate::pack::BLOCK`].
 const TASK_ROWS: usize = 256;
+
+/// Rows whose sum is taken by one task.
+const CENTER_ROWS: usize = 4096;
 
 /// What all parts of an index have in common and never changes.
 pub(crate) struct Shape {
@@ -34,38 +38,45 @@ pub(crate) struct Center {
 
 impl Shape {
     /// Adds up in `f64` within fixed chunks, and chunk after chunk, so that threads do not matter.
-    pub(crate) fn center(&self, vectors: &[f32], norms: &[f32]) -> Center {
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE` where vectors are mapped.
+    pub(crate) fn center(&self, vectors: &Vectors<'_>, norms: &[f32]) -> Result<Center> {
         let dimensions = self.options.dimensions;
         let Some(bits) = self.options.effective_bits().filter(|_| !norms.is_empty()) else {
-            return self.center_at(vec![0.0; dimensions], norms.len());
+            return Ok(self.center_at(vec![0.0; dimensions], norms.len()));
         };
-        let sums: Vec<Vec<f64>> = vectors
-            .par_chunks(dimensions * 4096)
-            .zip(norms.par_chunks(4096))
-            .map(|(vectors, norms)| {
+        let sums: Result<Vec<Vec<f64>>> = norms
+            .par_chunks(CENTER_ROWS)
+            .enumerate()
+            .map(|(chunk, norms)| {
                 let mut sum = vec![0.0; dimensions];
-                for (vector, &norm) in vectors.chunks_exact(dimensions).zip(norms) {
+                for (i, &norm) in norms.iter().enumerate() {
                     let scale = f64::from(scale(self.options.metric, norm));
-                    for (sum, &value) in sum.iter_mut().zip(vector) {
-                        *sum += scale * f64::from(value);
-                    }
+                    vectors.with(chunk * CENTER_ROWS + i, |vector| {
+                        for (sum, &value) in sum.iter_mut().zip(vector) {
+                            *sum += scale * f64::from(value);
+                        }
+                    })?;
                 }
-                sum
+                Ok(sum)
             })
             .collect();
-        let count = norms.len() as f64;
+        let (sums, count) = (sums?, norms.len() as f64);
         let point = (0..dimensions)
             .map(|i| (sums.iter().map(|sum| sum[i]).sum::<f64>() / count) as f32)
             .collect();
         let mut center = self.center_at(point, norms.len());
-        if !self.options.keeps_raw() && bits != Bits::One {
-            let row = |i: usize| &vectors[i * dimensions..(i + 1) * dimensions];
+        if let Vectors::Passing(values, _) = vectors
+            && bits != Bits::One
+        {
+            let row = |i: usize| &values[i * dimensions..(i + 1) * dimensions];
             center.shaper =
                 NoiseShaper::from_residuals(self.rotation.padded(), norms.len(), |i, out| {
                     self.rotate(&center, row(i), norms[i], out);
                 });
         }
-        center
+        Ok(center)
     }
 
     /// A center at a known point.
@@ -81,178 +92,46 @@ impl Shape {
         }
     }
 
-    /// Encodes rows into a part. `vectors` and `norms` were validated.
+    /// Encodes validated rows into a part.
     ///
     /// # Errors
-    /// `CANCELLED`.
+    /// `CANCELLED`; `CORRUPT_FILE` where vectors are mapped.
     pub(crate) fn part(
         &self,
         center: &Center,
-        ids: Vec<i64>,
-        vectors: Cow<'_, [f32]>,
-        norms: Vec<f32>,
+        table: Table<'_>,
         control: Control<'_>,
     ) -> Result<Part> {
+        let Table {
+            ids,
+            vectors,
+            norms,
+        } = table;
+        let tasks: Vec<Run<'_>> = (0..norms.len())
+            .step_by(TASK_ROWS)
+            .map(|first| Run {
+                rows: (norms.len() - first).min(TASK_ROWS),
+                offset: None,
+            })
+            .collect();
         let codes = match self.options.effective_bits() {
             None => None,
-            Some(bits) => Some(self.codes(bits, center, &vectors, &norms, control)?),
+            Some(bits) => {
+                let rows = (&vectors, norms.as_slice());
+                Some(columns::encode(
+                    self, center, bits, &tasks, rows, None, control,
+                )?)
+            }
         };
-        let raw = self
-            .options
-            .keeps_raw()
-            .then(|| Section::from(vectors.into_owned()));
         let by_id = order_by_id(&ids).map(Section::from);
         Ok(Part {
             ids: ids.into(),
             by_id,
             norms: norms.into(),
-            raw,
+            raw: vectors.into_kept(),
             codes,
             lists: None,
         })
-    }
-
-    fn codes(
-        &self,
-        bits: Bits,
-        center: &Center,
-        vectors: &[f32],
-        norms: &[f32],
-        control: Control<'_>,
-    ) -> Result<Codes> {
-        let (dimensions, padded) = (self.options.dimensions, self.rotation.padded());
-        let (block, row_bytes) = (pack::block_bytes(padded), pack::row_bytes(bits, padded));
-        let total = norms.len();
-        let blocks = total.div_ceil(BLOCK);
-        let mut signs = vec![0u8; blocks * block];
-        let mut add = vec![f32::INFINITY; blocks * BLOCK];
-        let mut rescale = vec![0.0f32; blocks * BLOCK];
-        let mut error = vec![0.0f32; blocks * BLOCK];
-        let mut rows = vec![0u8; total * row_bytes];
-        // Sign-only codes have no rows; a width of 1 keeps the zipped iterators equally long.
-        let mut no_rows = vec![0u8; if row_bytes == 0 { total } else { 0 }];
-        let row_slices = if row_bytes == 0 {
-            &mut no_rows
-        } else {
-            &mut rows
-        };
-        let done = AtomicUsize::new(0);
-        signs
-            .par_chunks_mut(block * (TASK_ROWS / BLOCK))
-            .zip(add.par_chunks_mut(TASK_ROWS))
-            .zip(rescale.par_chunks_mut(TASK_ROWS))
-            .zip(error.par_chunks_mut(TASK_ROWS))
-            .zip(row_slices.par_chunks_mut(row_bytes.max(1) * TASK_ROWS))
-            .zip(vectors.par_chunks(dimensions * TASK_ROWS))
-            .zip(norms.par_chunks(TASK_ROWS))
-            .try_for_each_init(
-                || RowEncoder::new(self, center, bits),
-                |encoder, ((((((signs, add), rescale), error), rows), vectors), norms)| {
-                    control.check()?;
-                    let mut out = Slots {
-                        bits,
-                        padded,
-                        signs,
-                        add,
-                        rescale,
-                        error,
-                        rows,
-                    };
-                    for (i, (vector, &norm)) in
-                        vectors.chunks_exact(dimensions).zip(norms).enumerate()
-                    {
-                        let row = encoder.encode(vector, norm, None);
-                        out.put(i, &row, encoder.codes());
-                    }
-                    report(control, "encode", &done, norms.len(), total);
-                    Ok(())
-                },
-            )?;
-        let max_add = max_add(self.options.metric, &add);
-        Ok(Codes {
-            bits,
-            padded,
-            signs: signs.into(),
-            add: add.into(),
-            rescale: rescale.into(),
-            error: error.into(),
-            rows: rows.into(),
-            max_add,
-        })
-    }
-}
-
-/// Where the codes and factors of consecutive rows go, beginning at a block.
-pub(crate) struct Slots<'a> {
-    pub bits: Bits,
-    pub padded: usize,
-    pub signs: &'a mut [u8],
-    pub add: &'a mut [f32],
-    pub rescale: &'a mut [f32],
-    pub error: &'a mut [f32],
-    pub rows: &'a mut [u8],
-}
-
-impl Slots<'_> {
-    /// The slots of so many rows, which fill up their last block, and those behind.
-    pub(crate) fn split_at(self, rows: usize) -> (Self, Self) {
-        let blocks = rows.div_ceil(BLOCK);
-        let (bits, padded) = (self.bits, self.padded);
-        let (signs, later_signs) = self.signs.split_at_mut(blocks * pack::block_bytes(padded));
-        let (add, later_add) = self.add.split_at_mut(blocks * BLOCK);
-        let (rescale, later_rescale) = self.rescale.split_at_mut(blocks * BLOCK);
-        let (error, later_error) = self.error.split_at_mut(blocks * BLOCK);
-        let (codes, later_codes) = self.rows.split_at_mut(rows * pack::row_bytes(bits, padded));
-        (
-            Self {
-                bits,
-                padded,
-                signs,
-                add,
-                rescale,
-                error,
-                rows: codes,
-            },
-            Slots {
-                bits,
-                padded,
-                signs: later_signs,
-                add: later_add,
-                rescale: later_rescale,
-                error: later_error,
-                rows: later_codes,
-            },
-        )
-    }
-
-    pub(crate) fn put(&mut self, i: usize, row: &EncodedRow, codes: &[u8]) {
-        self.add[i] = row.sign_add;
-        self.rescale[i] = row.sign.rescale;
-        self.error[i] = row.sign.error;
-        let (block, width) = (
-            pack::block_bytes(self.padded),
-            pack::row_bytes(self.bits, self.padded),
-        );
-        let middle = 1u8 << (self.bits.total() - 1);
-        let signs = codes.iter().map(|&code| code >= middle);
-        pack::put_signs(
-            &mut self.signs[i / BLOCK * block..(i / BLOCK + 1) * block],
-            i % BLOCK,
-            signs,
-        );
-        if width > 0 {
-            let factors = RowFactors {
-                add: row.full_add,
-                rescale: row.full.rescale,
-                error: row.full.error,
-            };
-            pack::put_row(
-                self.bits,
-                &mut self.rows[i * width..(i + 1) * width],
-                factors,
-                codes,
-            );
-        }
     }
 }
 
@@ -269,17 +148,6 @@ pub(crate) fn cross_term(metric: Metric) -> f32 {
     match metric {
         Metric::L2 => -2.0,
         Metric::Cosine | Metric::InnerProduct => -1.0,
-    }
-}
-
-/// Largest magnitude among the additive factors of products.
-pub(crate) fn max_add(metric: Metric, add: &[f32]) -> f32 {
-    match metric {
-        Metric::L2 => 0.0,
-        _ => add
-            .iter()
-            .filter(|v| v.is_finite())
-            .fold(0.0f32, |m, v| m.max(v.abs())),
     }
 }
 

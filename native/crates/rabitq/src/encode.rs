@@ -95,14 +95,7 @@ impl<'a> Encoder<'a> {
             Bits::One => None,
             Bits::Five | Bits::Eight => self.fit(kernels, residual, norm_squared),
         };
-        let signed = |(&v, &code): (&f32, &u8)| {
-            if code >= middle {
-                f64::from(v)
-            } else {
-                -f64::from(v)
-            }
-        };
-        let magnitude: f64 = residual.iter().zip(&self.codes).map(signed).sum();
+        let magnitude = sum(residual, |v| v.abs());
         let sign = factors(norm_squared, magnitude / 2.0, d / 4.0, d, cross);
         // A residual so small that no step is finite has its sign bits and no more.
         let full = best.map_or(sign, |fit| {
@@ -124,7 +117,7 @@ impl<'a> Encoder<'a> {
         let d = residual.len() as f64;
         let levels = 1u32 << self.bits.total();
         let shift = -f64::from(levels - 1) / 2.0;
-        let sum: f64 = residual.iter().map(|&v| f64::from(v)).sum();
+        let sum = sum(residual, |v| v);
         let mut best: Option<Fit> = None;
         for scale in scales(self.bits, norm_squared, d) {
             let half = levels as f32 / 2.0;
@@ -172,6 +165,19 @@ impl<'a> Encoder<'a> {
             length: f64::from(kernels.dot(&levels, &levels)),
         })
     }
+}
+
+/// Adds up in lanes, so that no addition waits for the one before; the same lanes on every CPU.
+fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f64 {
+    const LANES: usize = 16;
+    let mut lanes = [0.0f64; LANES];
+    // Rotated vectors have a multiple of 64 coordinates.
+    for values in values.chunks_exact(LANES) {
+        for (lane, &value) in lanes.iter_mut().zip(values) {
+            *lane += f64::from(term(value));
+        }
+    }
+    lanes.iter().sum()
 }
 
 /// How a code lies to its residual: steps a unit, `<r, x'>` and `|x'|²`.

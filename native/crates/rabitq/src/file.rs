@@ -12,6 +12,7 @@ use crate::lists::{Lists, layout, probe_steps};
 use crate::mapped::{CHECK_BLOCK, MappedFile};
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part};
+use crate::raw::RawRows;
 use crate::rotate::Rotation;
 use crate::section::{Plain, Section, as_bytes};
 use crate::state::State;
@@ -95,7 +96,7 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
         }),
     };
     let raw = if header.options.keeps_raw() {
-        Some(sections.required(Tag::Raw, rows * header.options.dimensions)?)
+        Some(sections.raw(rows, lists.as_ref())?)
     } else {
         None
     };
@@ -175,6 +176,19 @@ impl Sections<'_> {
         Ok(lists)
     }
 
+    /// Raw rows lie in insertion order; in files of grouped indexes that earlier versions wrote, list by list.
+    fn raw(&self, rows: usize, lists: Option<&Lists>) -> Result<RawRows> {
+        let width = self.header.options.dimensions;
+        let (values, slots) = match lists {
+            Some(lists) => match self.optional(Tag::RawInOrder, rows * width)? {
+                Some(values) => (values, Some(lists.order.clone())),
+                None => (self.required(Tag::Raw, rows * width)?, None),
+            },
+            None => (self.required(Tag::Raw, rows * width)?, None),
+        };
+        Ok(RawRows::new(width, values, slots))
+    }
+
     fn required<T: Plain>(&self, tag: Tag, len: usize) -> Result<Section<T>> {
         self.optional(tag, len)?
             .ok_or_else(|| self.file.damaged(format!("section {tag:?} is missing")))
@@ -184,7 +198,7 @@ impl Sections<'_> {
 /// Writes the live rows of a state as one part.
 pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'_>) -> Result<()> {
     let sources: Vec<(&Part, Vec<usize>)> = match state.grouped() {
-        Some(part) => vec![(part, (0..part.rows()).collect())],
+        Some(part) => vec![(part, part.in_order()?)],
         None => state
             .parts
             .iter()
@@ -251,7 +265,11 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
         out.section(Tag::Curve, lists.curve.all()?)?;
     }
     if shape.options.keeps_raw() {
-        out.raw(&sources, shape.options.dimensions, rows, control)?;
+        let tag = match part.lists {
+            Some(_) => Tag::RawInOrder,
+            None => Tag::Raw,
+        };
+        out.raw(tag, &sources, rows, control)?;
     }
     let lists = part.lists.as_ref().map_or(0, Lists::count) as u32;
     out.finish(shape, state.center.rows, rows, lists, max_add)
@@ -294,27 +312,23 @@ impl Body {
 
     fn raw(
         &mut self,
+        tag: Tag,
         sources: &[(&Part, Vec<usize>)],
-        dimensions: usize,
         total: usize,
         control: Control<'_>,
     ) -> Result<()> {
         const RUN: usize = 4096;
-        self.begin(Tag::Raw)?;
+        self.begin(tag)?;
         let mut done = 0;
         for (part, rows) in sources {
             let Some(raw) = &part.raw else { continue };
-            for run in rows
-                .chunk_by(|a, b| a + 1 == *b)
-                .flat_map(|run| run.chunks(RUN))
-            {
+            raw.runs(rows, RUN, |values| {
                 control.check()?;
-                self.write(as_bytes(
-                    raw.get(run[0] * dimensions..(run[0] + run.len()) * dimensions)?,
-                ))?;
-                done += run.len();
+                self.write(as_bytes(values))?;
+                done += values.len() / raw.width();
                 control.report("write", done, total);
-            }
+                Ok(())
+            })?;
         }
         Ok(())
     }

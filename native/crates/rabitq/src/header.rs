@@ -38,10 +38,11 @@ pub(crate) enum Tag {
     RouteError = 19,
     RouteCodes = 20,
     Curve = 21,
+    RawInOrder = 22,
 }
 
 impl Tag {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Rotation,
         Self::Center,
         Self::Ids,
@@ -63,6 +64,7 @@ impl Tag {
         Self::RouteError,
         Self::RouteCodes,
         Self::Curve,
+        Self::RawInOrder,
     ];
 
     fn from_number(number: u32) -> Option<Self> {

@@ -8,9 +8,10 @@ use rayon::prelude::*;
 
 use crate::build::Shape;
 use crate::mapped::MappedFile;
+use crate::raw::Vectors;
 use crate::rotate::Rotation;
 use crate::search::nearest;
-use crate::state::{Live, State};
+use crate::state::State;
 use crate::table::Table;
 use crate::{
     BuildOptions, Control, Error, Hit, Kind, Result, Rows, SearchOptions, Stats, file, rbpx,
@@ -73,14 +74,12 @@ impl Index {
             options: options.clone(),
             rotation: Rotation::from_options(options),
         };
-        let state = shape.state(
-            Table {
-                ids,
-                vectors,
-                norms,
-            },
-            control,
-        )?;
+        let table = Table {
+            ids,
+            vectors: Vectors::new(options, vectors),
+            norms,
+        };
+        let state = shape.state(table, control)?;
         Ok(Self::from_state(shape, state))
     }
 
@@ -244,13 +243,9 @@ impl Index {
         }
         loop {
             let center = self.snapshot().center.clone();
-            let part = self.shape.part(
-                &center,
-                ids.to_vec(),
-                vectors.into(),
-                norms.clone(),
-                control,
-            )?;
+            let part = self
+                .shape
+                .part(&center, self.table(ids, vectors, &norms), control)?;
             let done = self.replace(|current| {
                 if !Arc::ptr_eq(&current.center, &center) {
                     return Ok(None);
@@ -281,9 +276,7 @@ impl Index {
         self.check_raw()?;
         let state = self.snapshot();
         match state.find(id)? {
-            Some((part, row)) => {
-                raw_row(&state.parts[part], row, self.shape.options.dimensions).map(Some)
-            }
+            Some((part, row)) => state.parts[part].part.vector(row).map(Some),
             None => Ok(None),
         }
     }
@@ -302,7 +295,7 @@ impl Index {
     /// `NO_RAW_VECTORS` if the kind keeps none.
     pub fn rows(&self) -> Result<Rows> {
         self.check_raw()?;
-        Ok(Rows::new(self.snapshot(), self.shape.options.dimensions))
+        Ok(Rows::new(self.snapshot()))
     }
 
     /// Live ids, in insertion order.
@@ -389,19 +382,24 @@ impl Index {
         control: Control<'_>,
     ) -> Result<State> {
         let (kept, _) = state.without(ids)?;
+        let table = self.table(ids, vectors, norms);
         if !self.wants_new_center(state, norms.len()) {
-            let part = self.shape.part(
-                &kept.center,
-                ids.to_vec(),
-                vectors.into(),
-                norms.to_vec(),
-                control,
-            )?;
+            let part = self.shape.part(&kept.center, table, control)?;
             return self.shape.regrouped(&kept.with(part)?, control);
         }
-        let mut table = Table::of(&kept, self.shape.options.dimensions)?;
-        table.extend(ids, vectors, norms);
+        let table = match self.shape.options.keeps_raw() {
+            true => Table::of(&kept, Some(table), self.shape.options.dimensions)?,
+            false => table,
+        };
         self.shape.state(table, control)
+    }
+
+    fn table<'v>(&self, ids: &[i64], vectors: &'v [f32], norms: &[f32]) -> Table<'v> {
+        Table {
+            ids: ids.to_vec(),
+            vectors: Vectors::new(&self.shape.options, vectors.into()),
+            norms: norms.to_vec(),
+        }
     }
 
     /// Rows outside the lists are compared one by one; a few are welcome, many are not.
@@ -409,13 +407,5 @@ impl Index {
         let outside = state.ungrouped() + rows;
         self.shape.options.kind == Kind::RabitqIvf
             && outside > MIN_GROUPING.max((state.rows() + rows) / GROUPING_SHARE)
-    }
-}
-
-/// A raw row of a part.
-pub(crate) fn raw_row(live: &Live, row: usize, dimensions: usize) -> Result<Vec<f32>> {
-    match &live.part.raw {
-        Some(raw) => Ok(raw.get(row * dimensions..(row + 1) * dimensions)?.to_vec()),
-        None => Ok(vec![]),
     }
 }

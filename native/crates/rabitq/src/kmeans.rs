@@ -11,6 +11,9 @@ use crate::{Control, Result};
 /// Lloyd iterations a level.
 const ITERATIONS: usize = 8;
 
+/// Points a coarse cluster is trained on; all are divided among the clusters afterwards.
+const COARSE_SAMPLE: usize = 512;
+
 /// Points of one task.
 const TASK: usize = 512;
 
@@ -26,9 +29,18 @@ pub(crate) fn train(
     let total = points.len() / width;
     let coarse = (count as f64).sqrt().round() as usize;
     if coarse < 4 {
-        return lloyd(points, width, count, seed, control).map(|(centroids, _)| centroids);
+        return lloyd(points, width, count, seed, control);
     }
-    let (_, assignment) = lloyd(points, width, coarse, seed, control)?;
+    let step = (total / (coarse * COARSE_SAMPLE)).max(1);
+    let some: Vec<f32> = points
+        .chunks_exact(width)
+        .step_by(step)
+        .flatten()
+        .copied()
+        .collect();
+    let coarse_centroids = lloyd(&some, width, coarse, seed, control)?;
+    drop(some);
+    let assignment = assign(points, width, &coarse_centroids);
     let mut members: Vec<Vec<u32>> = vec![vec![]; coarse];
     for (point, &cluster) in assignment.iter().enumerate() {
         members[cluster as usize].push(point as u32);
@@ -57,7 +69,6 @@ pub(crate) fn train(
             };
             let own: Vec<f32> = members.iter().flat_map(row).collect();
             lloyd(&own, width, share, seed ^ (cluster as u64 + 1), control)
-                .map(|(centroids, _)| centroids)
         })
         .collect::<Vec<_>>()
         .into_iter()
@@ -66,13 +77,13 @@ pub(crate) fn train(
 }
 
 /// Plain k-means. Clusters that lose all points keep their centroid.
-fn lloyd(
+pub(crate) fn lloyd(
     points: &[f32],
     width: usize,
     k: usize,
     seed: u64,
     control: Control<'_>,
-) -> Result<(Vec<f32>, Vec<u32>)> {
+) -> Result<Vec<f32>> {
     let kernels = simd::kernels();
     let total = points.len() / width;
     let k = k.clamp(1, total.max(1));
@@ -80,33 +91,23 @@ fn lloyd(
     for point in draw(total, k, seed) {
         centroids.extend_from_slice(&points[point * width..(point + 1) * width]);
     }
-    let mut assignment = vec![];
     for _ in 0..ITERATIONS {
         control.check()?;
-        let halves: Vec<f32> = centroids
-            .chunks_exact(width)
-            .map(|c| kernels.dot(c, c) / 2.0)
-            .collect();
-        let tasks: Vec<(Vec<u32>, Vec<f32>, Vec<u32>)> = points
+        let halves = halves(&centroids, width);
+        let tasks: Vec<(Vec<f32>, Vec<u32>)> = points
             .par_chunks(width * TASK)
             .map(|points| {
-                let nearest: Vec<u32> = points
-                    .chunks_exact(width)
-                    .map(|p| nearest(kernels, &centroids, &halves, p))
-                    .collect();
                 let (mut sums, mut counts) = (vec![0.0; k * width], vec![0; k]);
-                for (point, &cluster) in points.chunks_exact(width).zip(&nearest) {
-                    let at = cluster as usize;
+                for point in points.chunks_exact(width) {
+                    let at = nearest(kernels, &centroids, &halves, point) as usize;
                     kernels.axpy(1.0, point, &mut sums[at * width..(at + 1) * width]);
                     counts[at] += 1;
                 }
-                (nearest, sums, counts)
+                (sums, counts)
             })
             .collect();
         let (mut sums, mut counts) = (vec![0.0; k * width], vec![0u32; k]);
-        assignment.clear();
-        for (nearest, task_sums, task_counts) in tasks {
-            assignment.extend(nearest);
+        for (task_sums, task_counts) in tasks {
             kernels.axpy(1.0, &task_sums, &mut sums);
             counts
                 .iter_mut()
@@ -122,7 +123,23 @@ fn lloyd(
             }
         }
     }
-    Ok((centroids, assignment))
+    Ok(centroids)
+}
+
+/// The nearest centroid of each point.
+pub(crate) fn assign(points: &[f32], width: usize, centroids: &[f32]) -> Vec<u32> {
+    let (kernels, halves) = (simd::kernels(), halves(centroids, width));
+    points
+        .par_chunks_exact(width)
+        .map(|point| nearest(kernels, centroids, &halves, point))
+        .collect()
+}
+
+/// Half the squared length of each centroid: less the product with a point, it orders them by distance.
+pub(crate) fn halves(centroids: &[f32], width: usize) -> Vec<f32> {
+    let kernels = simd::kernels();
+    let centroids = centroids.chunks_exact(width);
+    centroids.map(|c| kernels.dot(c, c) / 2.0).collect()
 }
 
 fn nearest(kernels: &Kernels, centroids: &[f32], halves: &[f32], point: &[f32]) -> u32 {
@@ -166,10 +183,7 @@ mod tests {
             .collect();
         let centroids = train(&points, width, 40, 3, Control::default()).unwrap();
         let kernels = simd::kernels();
-        let halves: Vec<f32> = centroids
-            .chunks_exact(width)
-            .map(|c| kernels.dot(c, c) / 2.0)
-            .collect();
+        let halves = halves(&centroids, width);
         let spread = |center: &dyn Fn(&[f32]) -> usize| -> f32 {
             let distance = |p: &[f32]| {
                 kernels.l2_squared(p, &centroids[center(p) * width..(center(p) + 1) * width])

@@ -26,7 +26,7 @@ pub(crate) fn learn(
     lists: &Lists,
     control: Control<'_>,
 ) -> Result<Vec<f32>> {
-    let (rows, dimensions) = (part.rows(), shape.options.dimensions);
+    let rows = part.rows();
     let starts = lists.starts.all()?;
     let (Some(codes), Some(raw)) = (&part.codes, &part.raw) else {
         return Ok(vec![]);
@@ -35,8 +35,8 @@ pub(crate) fn learn(
     let trial = |trial: usize| -> Result<Vec<usize>> {
         control.check()?;
         let row = trial * rows / queries;
-        let vector = raw.get(row * dimensions..(row + 1) * dimensions)?;
-        let query = Query::new(shape, center, vector, part.norms.at(row)?, 2.5);
+        let vector = raw.with(row, <[f32]>::to_vec)?;
+        let query = Query::new(shape, center, &vector, part.norms.at(row)?, 2.5);
         let Some(estimator) = query.estimator().filter(|_| !query.is_directionless()) else {
             return Ok(vec![]);
         };

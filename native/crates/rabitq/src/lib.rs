@@ -3,8 +3,10 @@
 //! Gao & Long, "RaBitQ", SIGMOD 2024 (arXiv 2405.12497); Gao et al., extended RaBitQ, SIGMOD 2025 (arXiv 2409.09913).
 
 mod allow;
+mod assign;
 mod bitset;
 mod build;
+mod columns;
 mod control;
 mod encode;
 mod error;
@@ -24,6 +26,7 @@ mod options;
 mod pack;
 mod part;
 mod query;
+mod raw;
 mod rbpx;
 mod rebuild;
 mod recommend;

@@ -3,7 +3,7 @@
 use simd::Kernels;
 
 use crate::Result;
-use crate::pack::{self, BLOCK};
+use crate::pack::BLOCK;
 use crate::part::Codes;
 use crate::query::{Estimator, Reach};
 use crate::scan::Span;
@@ -171,11 +171,6 @@ pub(crate) fn layout(sizes: &[u32]) -> (Vec<u32>, Vec<u32>) {
         blocks.push(blocks[i] + size.div_ceil(BLOCK as u32));
     }
     (starts, blocks)
-}
-
-/// Bytes of the sign blocks of so many blocks.
-pub(crate) fn sign_bytes(padded: usize, blocks: usize) -> usize {
-    blocks * pack::block_bytes(padded)
 }
 
 #[cfg(test)]

@@ -34,11 +34,12 @@ pub(crate) fn row_bytes(bits: Bits, padded: usize) -> usize {
     }
 }
 
-/// Sets the sign bits of row `lane` in a zeroed block.
-pub(crate) fn put_signs(block: &mut [u8], lane: usize, signs: impl Iterator<Item = bool>) {
+/// Sets the sign bits of row `lane` in a zeroed block: those of codes from `middle` on.
+pub(crate) fn put_signs(block: &mut [u8], lane: usize, codes: &[u8], middle: u8) {
     let (byte, shift) = (lane % 16, lane / 16 * 4);
-    for (i, sign) in signs.enumerate() {
-        block[i / 4 * 16 + byte] |= u8::from(sign) << (shift + i % 4);
+    for (group, codes) in block.chunks_exact_mut(16).zip(codes.chunks_exact(4)) {
+        let bit = |i: usize| u8::from(codes[i] >= middle) << i;
+        group[byte] |= (bit(0) | bit(1) | bit(2) | bit(3)) << shift;
     }
 }
 
@@ -129,11 +130,7 @@ mod tests {
                     .map(|i| ((i * 37 + lane * 11) as u32 % levels) as u8)
                     .collect();
                 let mut block = vec![0; block_bytes(padded)];
-                put_signs(
-                    &mut block,
-                    lane,
-                    codes.iter().map(|&c| u32::from(c) >= levels / 2),
-                );
+                put_signs(&mut block, lane, &codes, (levels / 2) as u8);
                 let mut moved = vec![0; block_bytes(padded)];
                 move_signs(&block, lane, &mut moved, (lane + 5) % BLOCK);
                 let mut row = vec![0; row_bytes(bits, padded)];

@@ -1,9 +1,11 @@
 //! An immutable run of rows: ids, norms, and whichever of raw vectors and codes the kind keeps.
 
+use crate::columns::Columns;
 use crate::lists::Lists;
-use crate::pack::{self, BLOCK};
+use crate::pack;
+use crate::raw::RawRows;
 use crate::section::{Plain, Section};
-use crate::{Bits, Result};
+use crate::{Bits, Metric, Result};
 
 /// Codes and factors of the rows of a part.
 #[derive(Clone)]
@@ -45,7 +47,7 @@ pub(crate) struct Part {
     pub by_id: Option<Section<u32>>,
     /// Squared norms.
     pub norms: Section<f32>,
-    pub raw: Option<Section<f32>>,
+    pub raw: Option<RawRows>,
     pub codes: Option<Codes>,
     /// How the rows are grouped; one group around the center if absent.
     pub lists: Option<Lists>,
@@ -108,8 +110,16 @@ impl Part {
         self.by_id.is_none()
     }
 
+    /// The raw vector of a row; empty if the kind keeps none.
+    pub(crate) fn vector(&self, row: usize) -> Result<Vec<f32>> {
+        match &self.raw {
+            Some(raw) => raw.with(row, <[f32]>::to_vec),
+            None => Ok(vec![]),
+        }
+    }
+
     pub(crate) fn raw_bytes(&self) -> usize {
-        self.raw.as_ref().map_or(0, Section::bytes)
+        self.raw.as_ref().map_or(0, RawRows::bytes)
     }
 
     pub(crate) fn code_bytes(&self) -> usize {
@@ -117,40 +127,49 @@ impl Part {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let order = self.by_id.as_ref().map_or(0, Section::bytes)
-            + self.lists.as_ref().map_or(0, Lists::bytes);
-        self.ids.bytes() + order + self.norms.bytes() + self.raw_bytes() + self.code_bytes()
+        self.bytes_beside_raw() + self.raw_bytes()
     }
 
+    /// Bytes that are mapped from a file.
+    pub(crate) fn mapped_bytes(&self) -> usize {
+        let raw = self.raw.as_ref().map_or(0, RawRows::mapped_bytes);
+        if self.is_mapped() {
+            self.bytes_beside_raw() + raw
+        } else {
+            raw
+        }
+    }
+
+    fn bytes_beside_raw(&self) -> usize {
+        let order = self.by_id.as_ref().map_or(0, Section::bytes)
+            + self.lists.as_ref().map_or(0, Lists::bytes);
+        self.ids.bytes() + order + self.norms.bytes() + self.code_bytes()
+    }
+
+    /// Whether all but perhaps the raw vectors is mapped from a file.
     pub(crate) fn is_mapped(&self) -> bool {
         self.ids.is_mapped()
     }
 
     /// Some rows of some parts, in that order, as one part on the heap. Codes are copied, not made anew.
     pub(crate) fn gather(sources: &[(&Part, Vec<usize>)]) -> Result<Part> {
-        let ids = gather_values(sources, |part| &part.ids, 1)?;
-        let raw = match sources.first() {
-            Some((part, _)) if part.raw.is_some() => {
-                let dimensions = part.raw_width();
-                Some(gather_optional(sources, |part| part.raw.as_ref(), dimensions)?.into())
-            }
-            _ => None,
+        let ids = gather_values(sources, |part| &part.ids)?;
+        let raw: Vec<(&RawRows, &[usize])> = sources
+            .iter()
+            .filter_map(|(part, rows)| Some((part.raw.as_ref()?, rows.as_slice())))
+            .collect();
+        let raw = match raw.first() {
+            None => None,
+            Some((first, _)) => Some(RawRows::gather(first.width(), &raw)?),
         };
         Ok(Part {
             by_id: order_by_id(&ids).map(Section::from),
-            norms: gather_values(sources, |part| &part.norms, 1)?.into(),
+            norms: gather_values(sources, |part| &part.norms)?.into(),
             codes: gather_codes(sources)?,
             ids: ids.into(),
             raw,
             lists: None,
         })
-    }
-
-    /// Numbers in a raw row.
-    pub(crate) fn raw_width(&self) -> usize {
-        self.raw
-            .as_ref()
-            .map_or(0, |raw| raw.len() / self.rows().max(1))
     }
 }
 
@@ -164,71 +183,41 @@ pub(crate) fn order_by_id(ids: &[i64]) -> Option<Vec<u32>> {
     Some(order)
 }
 
+/// Copies runs of neighbouring rows at once.
 fn gather_values<T: Plain>(
     sources: &[(&Part, Vec<usize>)],
     pick: impl Fn(&Part) -> &Section<T>,
-    width: usize,
-) -> Result<Vec<T>> {
-    gather_optional(sources, |part| Some(pick(part)), width)
-}
-
-/// Copies runs of neighbouring rows at once.
-fn gather_optional<'a, T: Plain>(
-    sources: &[(&'a Part, Vec<usize>)],
-    pick: impl Fn(&'a Part) -> Option<&'a Section<T>>,
-    width: usize,
 ) -> Result<Vec<T>> {
     let total: usize = sources.iter().map(|(_, rows)| rows.len()).sum();
-    let mut out = Vec::with_capacity(total * width);
+    let mut out = Vec::with_capacity(total);
     for (part, rows) in sources {
-        let Some(section) = pick(part) else { continue };
         for run in rows.chunk_by(|a, b| a + 1 == *b) {
-            out.extend_from_slice(section.get(run[0] * width..(run[0] + run.len()) * width)?);
+            out.extend_from_slice(pick(part).get(run[0]..run[0] + run.len())?);
         }
     }
     Ok(out)
 }
 
+/// Codes of rows of parts without lists.
 fn gather_codes(sources: &[(&Part, Vec<usize>)]) -> Result<Option<Codes>> {
     let Some(first) = sources.first().and_then(|(part, _)| part.codes.as_ref()) else {
         return Ok(None);
     };
     let total: usize = sources.iter().map(|(_, rows)| rows.len()).sum();
-    let block = pack::block_bytes(first.padded);
-    let mut signs = vec![0u8; total.div_ceil(BLOCK) * block];
-    let mut next = 0;
+    let mut columns = Columns::new(first.bits, first.padded, std::iter::once(total));
+    let mut slots = columns.slots();
+    let (mut next, mut max_add) = (0, 0.0f32);
     for (part, rows) in sources {
         let Some(codes) = &part.codes else { continue };
         for &row in rows {
-            let source = codes
-                .signs
-                .get(row / BLOCK * block..(row / BLOCK + 1) * block)?;
-            let target = &mut signs[next / BLOCK * block..(next / BLOCK + 1) * block];
-            pack::move_signs(source, row % BLOCK, target, next % BLOCK);
+            slots.copy(next, codes, row, row)?;
             next += 1;
         }
+        max_add = max_add.max(codes.max_add);
     }
-    let factor = |pick: fn(&Codes) -> &Section<f32>, fill: f32| -> Result<Section<f32>> {
-        let mut values = gather_optional(sources, |part| part.codes.as_ref().map(pick), 1)?;
-        values.resize(total.next_multiple_of(BLOCK), fill);
-        Ok(values.into())
-    };
+    // Of the rows that were left out, too, as before: a bound may be wide.
     Ok(Some(Codes {
-        bits: first.bits,
-        padded: first.padded,
-        signs: signs.into(),
-        add: factor(|codes| &codes.add, f32::INFINITY)?,
-        rescale: factor(|codes| &codes.rescale, 0.0)?,
-        error: factor(|codes| &codes.error, 0.0)?,
-        rows: gather_optional(
-            sources,
-            |part| part.codes.as_ref().map(|c| &c.rows),
-            first.row_bytes(),
-        )?
-        .into(),
-        max_add: sources
-            .iter()
-            .filter_map(|(part, _)| part.codes.as_ref())
-            .fold(0.0, |m, c| m.max(c.max_add)),
+        max_add,
+        ..columns.finish(Metric::L2)
     }))
 }

@@ -169,11 +169,6 @@ impl Estimator {
         }
     }
 
-    /// The query relative to the center, rotated.
-    pub(crate) fn rotated(&self) -> &[f32] {
-        &self.rotated
-    }
-
     /// The query's part of distances to rows that were encoded around the center.
     pub(crate) fn center(&self) -> Reach {
         self.center
@@ -244,7 +239,7 @@ impl Estimator {
 
 /// For each 4 coordinates the 16 sums of their subsets, as 8-bit steps above the group's smallest sum.
 /// Returns the table, the step, and the total of the smallest sums.
-fn lookup_table(rotated: &[f32]) -> (Vec<u8>, f32, f32) {
+pub(crate) fn lookup_table(rotated: &[f32]) -> (Vec<u8>, f32, f32) {
     let widest = rotated
         .chunks_exact(4)
         .map(|q| q.iter().map(|v| v.abs()).sum::<f32>())
@@ -264,7 +259,7 @@ fn lookup_table(rotated: &[f32]) -> (Vec<u8>, f32, f32) {
         }
         lut.extend(
             sums.iter()
-                .map(|sum| ((sum - smallest) * inverse + 0.5) as u8),
+                .map(|sum| ((sum - smallest) * inverse + 0.5) as i32 as u8),
         );
     }
     (lut, delta, lowest as f32)

@@ -132,9 +132,7 @@ pub(crate) fn write(
                 ))
             })?;
             out.write(&id.to_le_bytes())?;
-            out.write(as_bytes(
-                raw.get(row * options.dimensions..(row + 1) * options.dimensions)?,
-            ))?;
+            raw.with(row, |vector| out.write(as_bytes(vector)))??;
         }
     }
     out.commit()

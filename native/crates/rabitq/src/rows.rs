@@ -3,23 +3,20 @@
 use std::sync::Arc;
 
 use crate::Result;
-use crate::index::raw_row;
 use crate::state::State;
 
 /// A consistent view of the rows of an index at one moment, in insertion order. Later changes do not show.
 pub struct Rows {
     state: Arc<State>,
-    dimensions: usize,
     /// The part being walked over, and its live rows still to come, last first.
     part: usize,
     pending: Option<Vec<usize>>,
 }
 
 impl Rows {
-    pub(crate) fn new(state: Arc<State>, dimensions: usize) -> Self {
+    pub(crate) fn new(state: Arc<State>) -> Self {
         Self {
             state,
-            dimensions,
             part: 0,
             pending: None,
         }
@@ -47,7 +44,7 @@ impl Iterator for Rows {
             };
             if let Some(row) = rows.pop() {
                 let id = live.part.ids.at(row);
-                return Some(id.and_then(|id| Ok((id, raw_row(live, row, self.dimensions)?))));
+                return Some(id.and_then(|id| Ok((id, live.part.vector(row)?))));
             }
             self.pending = None;
             self.part += 1;

@@ -228,11 +228,8 @@ impl Scan<'_> {
         let Some(raw) = &self.part.raw else {
             return Ok(f64::INFINITY);
         };
-        let width = self.part.raw_width();
-        Ok(self.query.rank(
-            raw.get(row * width..(row + 1) * width)?,
-            self.part.norms.at(row)?,
-        ))
+        let norm = self.part.norms.at(row)?;
+        raw.with(row, |vector| self.query.rank(vector, norm))
     }
 
     fn push_exact(&self, row: usize, top: &mut TopK) -> Result<()> {
@@ -344,7 +341,9 @@ mod tests {
 
     use super::*;
     use crate::build::Shape;
+    use crate::raw::Vectors;
     use crate::rotate::Rotation;
+    use crate::table::Table;
     use crate::{Bits, BuildOptions, Kind, Metric, validate};
 
     /// Uneven lengths, a common offset, heavy tails: nothing the rotation is told about.
@@ -373,9 +372,10 @@ mod tests {
             let rows = 320;
             let data = vectors(rows, dimensions, seed);
             let norms = validate::norms_squared(simd::kernels(), metric, dimensions, &data).unwrap();
-            let center = shape.center(&data, &norms);
-            let ids = (0..rows as i64).collect();
-            let part = shape.part(&center, ids, (&data).into(), norms, Control::default()).unwrap();
+            let data = Vectors::new(&shape.options, data.into());
+            let center = shape.center(&data, &norms).unwrap();
+            let table = Table { ids: (0..rows as i64).collect(), vectors: data, norms };
+            let part = shape.part(&center, table, Control::default()).unwrap();
             let codes = part.codes.as_ref().unwrap();
             let (mut sign_misses, mut full_misses, mut pairs) = (0, 0, 0);
             for vector in vectors(20, dimensions, !seed).chunks_exact(dimensions) {

@@ -28,13 +28,7 @@ impl Stats {
     pub(crate) fn of(state: &State) -> Self {
         let sum = |pick: &dyn Fn(&crate::state::Live) -> usize| state.parts.iter().map(pick).sum();
         let masks: usize = sum(&|live| live.alive.as_ref().map_or(0, |alive| alive.bytes()));
-        let mapped = sum(&|live| {
-            if live.part.is_mapped() {
-                live.part.bytes()
-            } else {
-                0
-            }
-        });
+        let mapped = sum(&|live| live.part.mapped_bytes());
         let total: usize = sum(&|live| live.part.bytes());
         Self {
             rows: state.rows(),

@@ -1,44 +1,47 @@
 //! Rows on their way into a part.
 
-use std::borrow::Cow;
-
 use crate::Result;
+use crate::raw::{RawRows, Vectors};
 use crate::state::State;
 
-/// Rows as columns: ids, vectors row after row, squared norms.
-#[derive(Default)]
+/// Rows as columns: ids, vectors, squared norms.
 pub(crate) struct Table<'a> {
     pub ids: Vec<i64>,
-    pub vectors: Cow<'a, [f32]>,
+    pub vectors: Vectors<'a>,
     pub norms: Vec<f32>,
 }
 
 impl Table<'_> {
-    /// The live rows of a state in insertion order. Empty for kinds that keep no raw vectors.
-    pub(crate) fn of(state: &State, dimensions: usize) -> Result<Self> {
-        let mut table = Self::default();
+    /// The live rows of a state in insertion order, then those of `more`. Vectors are shared, not copied. For kinds that
+    /// keep raw vectors.
+    pub(crate) fn of(state: &State, more: Option<Table<'_>>, dimensions: usize) -> Result<Self> {
+        let mut table = Self {
+            ids: Vec::with_capacity(state.rows()),
+            vectors: Vectors::Passing(vec![].into(), dimensions),
+            norms: Vec::with_capacity(state.rows()),
+        };
+        let mut sources = vec![];
         for live in &state.parts {
             let Some(raw) = &live.part.raw else { continue };
-            for row in live.live_rows()? {
-                table.push(
-                    live.part.ids.at(row)?,
-                    raw.get(row * dimensions..(row + 1) * dimensions)?,
-                    live.part.norms.at(row)?,
-                );
+            let rows = live.live_rows()?;
+            for &row in &rows {
+                table.ids.push(live.part.ids.at(row)?);
+                table.norms.push(live.part.norms.at(row)?);
             }
+            sources.push((raw.clone(), rows));
         }
+        if let Some(more) = more
+            && let Vectors::Kept(raw) = more.vectors
+        {
+            sources.push((raw, (0..more.norms.len()).collect()));
+            table.ids.extend(more.ids);
+            table.norms.extend(more.norms);
+        }
+        let sources: Vec<(&RawRows, &[usize])> = sources
+            .iter()
+            .map(|(raw, rows)| (raw, rows.as_slice()))
+            .collect();
+        table.vectors = Vectors::Kept(RawRows::gather(dimensions, &sources)?);
         Ok(table)
-    }
-
-    fn push(&mut self, id: i64, vector: &[f32], norm: f32) {
-        self.ids.push(id);
-        self.vectors.to_mut().extend_from_slice(vector);
-        self.norms.push(norm);
-    }
-
-    pub(crate) fn extend(&mut self, ids: &[i64], vectors: &[f32], norms: &[f32]) {
-        self.ids.extend_from_slice(ids);
-        self.vectors.to_mut().extend_from_slice(vectors);
-        self.norms.extend_from_slice(norms);
     }
 }

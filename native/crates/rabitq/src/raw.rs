@@ -1,0 +1,299 @@
+//! Raw vectors: where they lie, and how one is read.
+
+use std::borrow::Cow;
+
+use crate::section::Section;
+use crate::{BuildOptions, Result};
+
+/// Chunks of fewer rows are copied together when they meet; larger ones are shared.
+const SMALL_CHUNK: usize = 16 * 1024;
+
+/// Raw vectors of the rows of a part.
+///
+/// They stay where they came in, in chunks, and are found by slot: rows that are grouped, regrouped and merged move their
+/// codes, which are a sixth of the size.
+#[derive(Clone)]
+pub(crate) struct RawRows {
+    width: usize,
+    chunks: Vec<Chunk>,
+    /// Slot of each row; its own number if absent.
+    slots: Option<Section<u32>>,
+}
+
+/// Vectors in consecutive slots.
+#[derive(Clone)]
+struct Chunk {
+    first: usize,
+    rows: usize,
+    values: Section<f32>,
+}
+
+impl RawRows {
+    /// One chunk, in the order of the rows or, with slots, in another.
+    pub(crate) fn new(width: usize, values: Section<f32>, slots: Option<Section<u32>>) -> Self {
+        let chunk = Chunk {
+            first: 0,
+            rows: values.len() / width,
+            values,
+        };
+        Self {
+            width,
+            chunks: vec![chunk],
+            slots,
+        }
+    }
+
+    /// The same vectors for rows in another order: row `i` is what row `order[i]` was.
+    pub(crate) fn ordered(mut self, order: Section<u32>) -> Result<Self> {
+        self.slots = Some(match &self.slots {
+            None => order,
+            Some(slots) => {
+                let slots = slots.all()?;
+                let order = order.all()?.iter();
+                order
+                    .map(|&row| slots[row as usize])
+                    .collect::<Vec<_>>()
+                    .into()
+            }
+        });
+        Ok(self)
+    }
+
+    /// Numbers in a vector.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Calls `act` with the vector of a row.
+    pub(crate) fn with<T>(&self, row: usize, act: impl FnOnce(&[f32]) -> T) -> Result<T> {
+        let slot = self.slot(row)?;
+        let chunk = self.chunk_of(slot);
+        let at = (slot - chunk.first) * self.width;
+        Ok(act(chunk.values.get(at..at + self.width)?))
+    }
+
+    fn slot(&self, row: usize) -> Result<usize> {
+        match &self.slots {
+            None => Ok(row),
+            Some(slots) => Ok(slots.at(row)? as usize),
+        }
+    }
+
+    fn chunk_of(&self, slot: usize) -> &Chunk {
+        let after = self.chunks.partition_point(|chunk| chunk.first <= slot);
+        &self.chunks[after.saturating_sub(1)]
+    }
+
+    /// Calls `act` with the vectors of some rows, as many at a time as lie one behind the other, up to `most`.
+    pub(crate) fn runs(
+        &self,
+        rows: &[usize],
+        most: usize,
+        mut act: impl FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()> {
+        let slots = rows.iter().map(|&row| self.slot(row));
+        let slots = slots.collect::<Result<Vec<usize>>>()?;
+        let runs = slots
+            .chunk_by(|a, b| a + 1 == *b && std::ptr::eq(self.chunk_of(*a), self.chunk_of(*b)));
+        for run in runs.flat_map(|run| run.chunks(most)) {
+            let chunk = self.chunk_of(run[0]);
+            let at = (run[0] - chunk.first) * self.width;
+            act(chunk.values.get(at..at + run.len() * self.width)?)?;
+        }
+        Ok(())
+    }
+
+    /// Some rows of some parts, in that order. Chunks are shared, except small ones and those on the heap of which less
+    /// than half is wanted.
+    pub(crate) fn gather(width: usize, sources: &[(&Self, &[usize])]) -> Result<Self> {
+        let mut out = Gathered {
+            chunks: vec![],
+            end: 0,
+            fresh: vec![],
+            width,
+        };
+        let mut slots = Vec::with_capacity(sources.iter().map(|(_, rows)| rows.len()).sum());
+        for (raw, rows) in sources {
+            let wanted = rows.iter().map(|&row| raw.slot(row));
+            let wanted = wanted.collect::<Result<Vec<usize>>>()?;
+            let mut counts = vec![0; raw.chunks.len()];
+            for &slot in &wanted {
+                counts[raw.chunks.partition_point(|chunk| chunk.first <= slot) - 1] += 1;
+            }
+            let shared: Vec<Option<usize>> = raw
+                .chunks
+                .iter()
+                .zip(&counts)
+                .map(|(chunk, &count)| {
+                    let sparse = !chunk.values.is_mapped() && count * 2 < chunk.rows;
+                    (count >= SMALL_CHUNK && !sparse).then(|| out.share(chunk))
+                })
+                .collect();
+            for slot in wanted {
+                let at = raw.chunks.partition_point(|chunk| chunk.first <= slot) - 1;
+                let within = slot - raw.chunks[at].first;
+                slots.push(match shared[at] {
+                    Some(first) => first + within,
+                    None => out.copy(&raw.chunks[at], within)?,
+                } as u32);
+            }
+        }
+        out.close();
+        let in_order = slots
+            .iter()
+            .enumerate()
+            .all(|(row, &slot)| slot as usize == row);
+        Ok(Self {
+            width,
+            chunks: out.chunks,
+            slots: (!in_order).then(|| slots.into()),
+        })
+    }
+
+    /// Bytes of the vectors, those of deleted rows included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.values.bytes()).sum()
+    }
+
+    /// Those of [`RawRows::bytes`] that are mapped from a file.
+    pub(crate) fn mapped_bytes(&self) -> usize {
+        let mapped = self.chunks.iter().filter(|chunk| chunk.values.is_mapped());
+        mapped.map(|chunk| chunk.values.bytes()).sum()
+    }
+}
+
+/// Chunks on their way together. Rows that are copied go into a chunk that is still open; its slots are given out
+/// beforehand, a stretch at a time.
+struct Gathered {
+    width: usize,
+    chunks: Vec<Chunk>,
+    end: usize,
+    fresh: Vec<f32>,
+}
+
+impl Gathered {
+    fn share(&mut self, chunk: &Chunk) -> usize {
+        self.close();
+        let first = self.end;
+        self.chunks.push(Chunk {
+            first,
+            ..chunk.clone()
+        });
+        self.end += chunk.rows;
+        first
+    }
+
+    fn copy(&mut self, chunk: &Chunk, row: usize) -> Result<usize> {
+        let at = row * self.width;
+        self.fresh
+            .extend_from_slice(chunk.values.get(at..at + self.width)?);
+        Ok(self.end + self.fresh.len() / self.width - 1)
+    }
+
+    fn close(&mut self) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        let mut values = std::mem::take(&mut self.fresh);
+        values.shrink_to_fit();
+        let rows = values.len() / self.width;
+        self.chunks.push(Chunk {
+            first: self.end,
+            rows,
+            values: values.into(),
+        });
+        self.end += rows;
+    }
+}
+
+/// The vectors of an addition, in its order: kept with the rows, or only looked at to make their codes.
+pub(crate) enum Vectors<'a> {
+    Kept(RawRows),
+    Passing(Cow<'a, [f32]>, usize),
+}
+
+impl<'a> Vectors<'a> {
+    pub(crate) fn new(options: &BuildOptions, vectors: Cow<'a, [f32]>) -> Self {
+        let width = options.dimensions;
+        if options.keeps_raw() {
+            Self::Kept(RawRows::new(width, vectors.into_owned().into(), None))
+        } else {
+            Self::Passing(vectors, width)
+        }
+    }
+
+    /// Calls `act` with the vector of a row.
+    pub(crate) fn with<T>(&self, row: usize, act: impl FnOnce(&[f32]) -> T) -> Result<T> {
+        match self {
+            Self::Kept(raw) => raw.with(row, act),
+            Self::Passing(vectors, width) => Ok(act(&vectors[row * width..(row + 1) * width])),
+        }
+    }
+
+    pub(crate) fn into_kept(self) -> Option<RawRows> {
+        match self {
+            Self::Kept(raw) => Some(raw),
+            Self::Passing(..) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(numbers: std::ops::Range<usize>) -> RawRows {
+        RawRows::new(
+            2,
+            numbers
+                .flat_map(|i| [i as f32, -(i as f32)])
+                .collect::<Vec<_>>()
+                .into(),
+            None,
+        )
+    }
+
+    fn read(raw: &RawRows, count: usize) -> Vec<usize> {
+        (0..count)
+            .map(|row| raw.with(row, |v| v[0] as usize).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn gathering_shares_large_chunks_and_copies_small_and_sparse_ones() {
+        let (large, small, sparse) = (rows(0..40_000), rows(50_000..50_010), rows(60_000..100_000));
+        let some: Vec<usize> = (0..40_000).filter(|row| row % 3 > 0).collect();
+        let few: Vec<usize> = (0..40_000).step_by(2).skip(1).collect();
+        let sources = [
+            (&small, &[9, 3][..]),
+            (&large, &some[..]),
+            (&small, &[4, 5][..]),
+            (&sparse, &few[..]),
+        ];
+        let gathered = RawRows::gather(2, &sources).unwrap();
+        let want: Vec<usize> = [50_009, 50_003]
+            .into_iter()
+            .chain(some.iter().copied())
+            .chain([50_004, 50_005])
+            .chain(few.iter().map(|row| 60_000 + row))
+            .collect();
+        assert_eq!(read(&gathered, want.len()), want);
+        assert_eq!(gathered.bytes(), (2 + 40_000 + 2 + few.len()) * 8);
+        let mut seen = vec![];
+        let all: Vec<usize> = (0..want.len()).collect();
+        gathered
+            .runs(&all, 1000, |values| {
+                assert!(values.len() <= 2000);
+                seen.extend(values.iter().step_by(2).map(|v| *v as usize));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(seen, want);
+        let reversed: Vec<u32> = (0..want.len() as u32).rev().collect();
+        let reversed = gathered.ordered(reversed.into()).unwrap();
+        assert_eq!(
+            read(&reversed, want.len()),
+            want.iter().rev().copied().collect::<Vec<_>>()
+        );
+    }
+}
