@@ -95,7 +95,7 @@ impl<'a> Encoder<'a> {
             Bits::One => None,
             Bits::Five | Bits::Eight => self.fit(kernels, residual, norm_squared),
         };
-        let magnitude = sum(residual, |v| v.abs());
+        let magnitude = sum(residual, f32::abs);
         let sign = factors(norm_squared, magnitude / 2.0, d / 4.0, d, cross);
         // A residual so small that no step is finite has its sign bits and no more.
         let full = best.map_or(sign, |fit| {

@@ -387,9 +387,10 @@ impl Index {
             let part = self.shape.part(&kept.center, table, control)?;
             return self.shape.regrouped(&kept.with(part)?, control);
         }
-        let table = match self.shape.options.keeps_raw() {
-            true => Table::of(&kept, Some(table), self.shape.options.dimensions)?,
-            false => table,
+        let table = if self.shape.options.keeps_raw() {
+            Table::of(&kept, Some(table), self.shape.options.dimensions)?
+        } else {
+            table
         };
         self.shape.state(table, control)
     }

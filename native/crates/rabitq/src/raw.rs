@@ -66,9 +66,8 @@ impl RawRows {
 
     /// Calls `act` with the vector of a row.
     pub(crate) fn with<T>(&self, row: usize, act: impl FnOnce(&[f32]) -> T) -> Result<T> {
-        let slot = self.slot(row)?;
-        let chunk = self.chunk_of(slot);
-        let at = (slot - chunk.first) * self.width;
+        let (chunk, row) = self.locate(self.slot(row)?)?;
+        let at = row * self.width;
         Ok(act(chunk.values.get(at..at + self.width)?))
     }
 
@@ -79,9 +78,22 @@ impl RawRows {
         }
     }
 
-    fn chunk_of(&self, slot: usize) -> &Chunk {
+    fn chunk_of(&self, slot: usize) -> usize {
         let after = self.chunks.partition_point(|chunk| chunk.first <= slot);
-        &self.chunks[after.saturating_sub(1)]
+        after.saturating_sub(1)
+    }
+
+    /// The chunk of a slot and the row within it.
+    fn locate(&self, slot: usize) -> Result<(&Chunk, usize)> {
+        let chunk = &self.chunks[self.chunk_of(slot)];
+        let row = slot - chunk.first;
+        if row < chunk.rows {
+            return Ok((chunk, row));
+        }
+        // Slots of a file are its word; those made here are right.
+        Err(chunk
+            .values
+            .damaged(format!("a row has vector {slot}, past the last")))
     }
 
     /// Calls `act` with the vectors of some rows, as many at a time as lie one behind the other, up to `most`.
@@ -93,11 +105,10 @@ impl RawRows {
     ) -> Result<()> {
         let slots = rows.iter().map(|&row| self.slot(row));
         let slots = slots.collect::<Result<Vec<usize>>>()?;
-        let runs = slots
-            .chunk_by(|a, b| a + 1 == *b && std::ptr::eq(self.chunk_of(*a), self.chunk_of(*b)));
+        let runs = slots.chunk_by(|a, b| a + 1 == *b && self.chunk_of(*a) == self.chunk_of(*b));
         for run in runs.flat_map(|run| run.chunks(most)) {
-            let chunk = self.chunk_of(run[0]);
-            let at = (run[0] - chunk.first) * self.width;
+            let (chunk, row) = self.locate(run[0])?;
+            let at = row * self.width;
             act(chunk.values.get(at..at + run.len() * self.width)?)?;
         }
         Ok(())
@@ -118,7 +129,8 @@ impl RawRows {
             let wanted = wanted.collect::<Result<Vec<usize>>>()?;
             let mut counts = vec![0; raw.chunks.len()];
             for &slot in &wanted {
-                counts[raw.chunks.partition_point(|chunk| chunk.first <= slot) - 1] += 1;
+                raw.locate(slot)?;
+                counts[raw.chunk_of(slot)] += 1;
             }
             let shared: Vec<Option<usize>> = raw
                 .chunks
@@ -130,7 +142,7 @@ impl RawRows {
                 })
                 .collect();
             for slot in wanted {
-                let at = raw.chunks.partition_point(|chunk| chunk.first <= slot) - 1;
+                let at = raw.chunk_of(slot);
                 let within = slot - raw.chunks[at].first;
                 slots.push(match shared[at] {
                     Some(first) => first + within,
