@@ -275,12 +275,7 @@ impl NativeBundle {
                 let options = parameters.into_options();
                 Ok(bundle.load(&dir, &options, Some(control.cancel_flag()))?)
             },
-            |_, loaded| {
-                Ok(NativeCollection::new(
-                    loaded.collection,
-                    Arc::new(loaded.lake),
-                ))
-            },
+            |_, loaded| Ok(NativeCollection::sole(loaded.collection, loaded.lake)),
         )
     }
 }

@@ -28,7 +28,9 @@ pub struct NativeCollection {
 #[derive(Clone)]
 pub struct Held {
     collection: Collection,
-    _lake: Arc<Lake>,
+    lake: Arc<Lake>,
+    /// Whether the lake is there for this collection only, and closes with it.
+    sole: bool,
 }
 
 impl Deref for Held {
@@ -41,10 +43,20 @@ impl Deref for Held {
 
 impl NativeCollection {
     pub fn new(collection: Collection, lake: Arc<Lake>) -> Self {
+        Self::hold(collection, lake, false)
+    }
+
+    /// A collection whose lake nobody else has: closing it lets go of everything.
+    pub fn sole(collection: Collection, lake: Lake) -> Self {
+        Self::hold(collection, Arc::new(lake), true)
+    }
+
+    fn hold(collection: Collection, lake: Arc<Lake>, sole: bool) -> Self {
         Self {
             held: DropLater::new(Held {
                 collection,
-                _lake: lake,
+                lake,
+                sole,
             }),
         }
     }
@@ -309,6 +321,12 @@ impl NativeCollection {
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.held.close();
+        if self.held.sole {
+            let lake = self.held.lake.clone();
+            pool::spawn(Lane::Work, move || {
+                let _ = lake.close();
+            });
+        }
     }
 }
 

@@ -2,13 +2,16 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { RuLake } from "rulake";
 import { describe, expect, it } from "vitest";
-import { scratchDirectory } from "./scratch.js";
+import { noise, scratchDirectory } from "./scratch.js";
 
 const scratch = scratchDirectory();
 const run = promisify(execFile);
 const times = process.env.RULAKE_HEAVY === "1" ? 10_000 : 500;
-const opener = fileURLToPath(new URL("processes/opener.mjs", import.meta.url));
+const program = (name: string) => fileURLToPath(new URL(`processes/${name}`, import.meta.url));
+const opener = program("opener.mjs");
+const bundleOpener = program("bundle-opener.mjs");
 
 interface Holdings {
   descriptors: number;
@@ -32,4 +35,18 @@ describe.runIf(existsSync("/proc/self/fd"))("a process that opens and closes", (
     },
     120_000 + times * 100,
   );
+});
+
+describe("a bundle that is closed", () => {
+  it("gives its memory back", async () => {
+    const dir = scratch();
+    await using lake = await RuLake.open({ memory: true });
+    const docs = await lake.collection("docs");
+    await docs.upsert(Array.from({ length: 20_000 }, (_, i) => ({ id: `${i}`, vector: noise(64, i + 1) })));
+    const { files = [] } = await docs.publishBundle(dir, { rbpx: false });
+    const [early = 0, late = 0] = JSON.parse((await run(process.execPath, [bundleOpener, dir, "60"])).stdout);
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    // 55 of them.
+    expect((late - early) / bytes).toBeLessThan(10);
+  });
 });

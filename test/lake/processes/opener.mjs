@@ -1,5 +1,5 @@
-// Opens, uses and closes a lake again and again, and prints what the process holds after a fifth of the times and at the
-// end. Arguments: the lake, the directory of a bundle, how many times. Needs --expose-gc.
+// Opens, uses and closes a lake and a bundle again and again, and prints what the process holds after a fifth of the times
+// and at the end. Arguments: the lake, the directory of a bundle, how many times. Needs --expose-gc.
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RuLake } from "rulake";

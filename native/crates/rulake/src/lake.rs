@@ -356,6 +356,11 @@ impl Inner {
         let mut first = Ok(());
         for (_, engine) in lock(&self.collections).drain() {
             first = first.and(engine.close());
+            if self.path.is_none() {
+                // Handles on it may live on for long; nothing else refers to what it held.
+                let shared = engine.state().shared.clone();
+                engine.publish(State::empty(shared));
+            }
         }
         first
     }
