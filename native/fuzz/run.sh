@@ -26,6 +26,6 @@ fi
 for name in $target; do
   echo "fuzz: $name, $seconds seconds"
   # No input justifies an allocation of 256 MiB, or a minute.
-  cargo fuzz run --fuzz-dir . "$name" -- -max_total_time="$seconds" -max_len=400 -len_control=0 \
+  cargo fuzz run --fuzz-dir . "$name" -- -max_total_time="$seconds" -max_len=250 -len_control=0 \
     -malloc_limit_mb=256 -rss_limit_mb=2048 -timeout=60 -verbosity=0 -print_final_stats=1
 done

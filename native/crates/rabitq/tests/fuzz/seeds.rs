@@ -52,7 +52,7 @@ pub fn seeds(dir: &Path) -> Vec<Vec<u8>> {
 /// One of them, the large last one less often: grouping its rows anew takes as long as a hundred other cases.
 pub fn pick<'a>(seeds: &'a [Vec<u8>], choices: &mut Choices<'_>) -> &'a [u8] {
     let at = choices.below(seeds.len());
-    if at + 1 == seeds.len() && !choices.once_in(8) {
+    if at + 1 == seeds.len() && !choices.once_in(32) {
         return &seeds[0];
     }
     &seeds[at]

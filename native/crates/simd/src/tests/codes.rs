@@ -1,9 +1,7 @@
 //! `dot_u4_i8`, `dot_u8_i16`, `quantize`.
 
-use super::{DRAWS, Random, bits, compared_tables, scalar};
+use super::{DRAWS, Random, bits, chunked_lengths, compared_tables, lengths, scalar};
 use crate::kernels::{Kernels, QuantizeSums};
-
-const DIMENSIONS: [usize; 12] = [0, 64, 128, 192, 256, 320, 384, 768, 1024, 1536, 4160, 8192];
 
 fn wrapping_dot(codes: &[u8], query: impl Iterator<Item = i32>) -> i32 {
     codes
@@ -27,7 +25,7 @@ fn unpack(rows: &[u8]) -> Vec<u8> {
 #[test]
 fn dot_u4_i8_is_exact_at_every_level() {
     let mut random = Random::new(21);
-    for dimensions in DIMENSIONS {
+    for dimensions in chunked_lengths() {
         let rows = [
             vec![0xff; dimensions / 2 + 1],
             random.vec(dimensions / 2 + 1, Random::byte),
@@ -54,7 +52,7 @@ fn dot_u4_i8_is_exact_at_every_level() {
 #[test]
 fn dot_u8_i16_is_exact_at_every_level() {
     let mut random = Random::new(22);
-    for dimensions in DIMENSIONS {
+    for dimensions in chunked_lengths() {
         let rows = [
             vec![0xff; dimensions + 1],
             random.vec(dimensions + 1, Random::byte),
@@ -108,7 +106,7 @@ const QUANTIZERS: [[f32; 3]; 8] = [
 #[test]
 fn quantize_follows_its_definition() {
     let mut random = Random::new(23);
-    for len in 0..150 {
+    for len in lengths() {
         for draw in DRAWS {
             let x = random.vec(len, draw);
             for quantizer in QUANTIZERS {
@@ -135,7 +133,7 @@ fn quantize_follows_its_definition() {
 fn quantize_is_equal_at_every_level() {
     for kernels in compared_tables() {
         let mut random = Random::new(24);
-        for len in (0..200).chain([384, 768, 1536, 8192]) {
+        for len in lengths() {
             for draw in DRAWS {
                 let x = random.vec(len + 1, draw);
                 for quantizer in QUANTIZERS {

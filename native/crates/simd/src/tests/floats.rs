@@ -1,12 +1,7 @@
 //! `dot`, `l2_squared`, `axpy`, `fht`, `bounds`, `select_le`.
 
-use super::{DRAWS, Random, all_bits, bits, compared_tables, scalar};
+use super::{DRAWS, Random, all_bits, bits, compared_tables, lengths, scalar};
 use crate::kernels::{BoundParams, Kernels};
-
-/// Lengths around every chunk size in use, then some of real vectors.
-fn lengths() -> impl Iterator<Item = usize> {
-    (0..200).chain([255, 256, 257, 384, 768, 1000, 1536, 4097])
-}
 
 /// The crate documentation's definition of an `f32` sum, word for word.
 fn canonical_sum(terms: &[f32]) -> f32 {

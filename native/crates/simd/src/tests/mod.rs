@@ -30,6 +30,18 @@ fn scalar() -> &'static Kernels {
     &crate::scalar::KERNELS
 }
 
+/// Every length up to 520, so around every chunk size in use, and those of large vectors.
+fn lengths() -> impl Iterator<Item = usize> {
+    (0..=520).chain([768, 1000, 1024, 1536, 4096, 4097, 8192])
+}
+
+/// What these lengths are padded to where codes are laid out for 64 dimensions at a time.
+fn chunked_lengths() -> impl Iterator<Item = usize> {
+    (0..=576)
+        .step_by(64)
+        .chain([768, 1024, 1536, 4096, 4160, 8192])
+}
+
 /// Marsaglia's xorshift64.
 struct Random(u64);
 
