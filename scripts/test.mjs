@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `npm test`: everything that runs in minutes. `npm run test:heavy` adds large data, killed processes and emulated CPUs.
+// `npm test`: everything that runs in minutes. `npm run test:heavy`: large data, killed processes, emulated CPUs, fuzzing.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -47,12 +47,21 @@ async function neonTests() {
   conclude("neon (emulated)", outcome, tallyCargo(outcome.output, outcome.ok));
 }
 
+/** A minute of each fuzz target; hours of one are for hands. */
+async function fuzzTargets() {
+  const outcome = await run("fuzz", "sh", ["native/fuzz/run.sh", "all", "60"], { echo });
+  const tally = new Tally();
+  tally.add(outcome.ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });
+  conclude("fuzz", outcome, tally);
+}
+
 await setupOrExit();
 console.log(heavy ? "rulake: heavy tests" : "rulake: tests");
 if (heavy) {
   await heavyCargoTests();
   await vitest("vitest (heavy)", { RULAKE_HEAVY: "1" });
   await neonTests();
+  await fuzzTargets();
 } else {
   await cargoTests();
   await vitest("vitest", {});

@@ -3,6 +3,7 @@
 #
 #   sh native/fuzz/run.sh                            every target, ten minutes each
 #   sh native/fuzz/run.sh index_open_search 3600     one target, so many seconds
+#   sh native/fuzz/run.sh index_open_search FILE     one input again
 #
 # What was found to reach new code stays in native/fuzz/corpus and is where the next run begins; an input that fails is
 # written to native/fuzz/artifacts. The stable compiler is told to accept the unstable flags that sanitizers need.
@@ -12,6 +13,9 @@ version=0.13.2
 target=${1:-all}
 seconds=${2:-600}
 
+if [ -f "$seconds" ]; then
+  input=$(cd "$(dirname "$seconds")" && pwd)/$(basename "$seconds")
+fi
 cd "$(dirname "$0")"
 home=$PWD/../target/tools/cargo-fuzz-$version
 if [ ! -x "$home/bin/cargo-fuzz" ]; then
@@ -20,6 +24,9 @@ if [ ! -x "$home/bin/cargo-fuzz" ]; then
 fi
 export PATH="$home/bin:$PATH" RUSTC_BOOTSTRAP=1
 
+if [ -n "${input:-}" ]; then
+  exec cargo fuzz run --fuzz-dir . "$target" "$input"
+fi
 if [ "$target" = all ]; then
   target=$(cargo fuzz list --fuzz-dir .)
 fi

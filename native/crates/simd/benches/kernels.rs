@@ -11,23 +11,77 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use simd::{BoundParams, Kernels};
 
 /// Where the data of a benchmark lies, by its size: within the second-level cache of a core, or beyond the last-level one.
 const PLACES: [(&str, usize); 2] = [("cached", 256 << 10), ("memory", 128 << 20)];
 
-/// As models make them: MiniLM, larger encoders, OpenAI.
+/// Of small, usual and large embedding models.
 const DIMENSIONS: [usize; 3] = [384, 768, 1536];
+
+/// Nanoseconds this thread has spent on a processor: what others do there meanwhile does not count, though they share the
+/// caches.
+#[cfg(unix)]
+fn now() -> f64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer leads to a `timespec`, which the call fills.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(status, 0, "no clock for the time of a thread");
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+/// Nanoseconds since the first call.
+#[cfg(not(unix))]
+fn now() -> f64 {
+    static FIRST: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    FIRST.elapsed().as_secs_f64() * 1e9
+}
+
+/// What [`now`] measures, in fractions of a nanosecond.
+struct ProcessorTime;
+
+impl Measurement for ProcessorTime {
+    type Intermediate = f64;
+    type Value = f64;
+
+    fn start(&self) -> f64 {
+        now()
+    }
+
+    fn end(&self, start: f64) -> f64 {
+        now() - start
+    }
+
+    fn add(&self, a: &f64, b: &f64) -> f64 {
+        a + b
+    }
+
+    fn zero(&self) -> f64 {
+        0.0
+    }
+
+    fn to_f64(&self, value: &f64) -> f64 {
+        *value
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
 
 /// Benchmarks of one kernel.
 struct Bench<'a> {
-    group: BenchmarkGroup<'a, WallTime>,
+    group: BenchmarkGroup<'a, ProcessorTime>,
 }
 
 impl<'a> Bench<'a> {
-    fn new(criterion: &'a mut Criterion, kernel: &str) -> Self {
+    fn new(criterion: &'a mut Criterion<ProcessorTime>, kernel: &str) -> Self {
         let mut group = criterion.benchmark_group(kernel);
         group
             .warm_up_time(Duration::from_millis(200))
@@ -51,7 +105,7 @@ impl<'a> Bench<'a> {
                             pass(kernels);
                         }
                         let share = wanted as f64 / (passes * vectors as u64) as f64;
-                        (now() - start).mul_f64(share)
+                        (now() - start) * share
                     });
                 });
         }
@@ -80,27 +134,6 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Time this thread has spent on a processor: what others do there meanwhile does not count, though they share the caches.
-#[cfg(unix)]
-fn now() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the pointer leads to a `timespec`, which the call fills.
-    let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(status, 0, "no clock for the time of a thread");
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Time since the first call.
-#[cfg(not(unix))]
-fn now() -> Duration {
-    static FIRST: std::sync::LazyLock<std::time::Instant> =
-        std::sync::LazyLock::new(std::time::Instant::now);
-    FIRST.elapsed()
-}
-
 /// Random values, the same in every run.
 fn values<T>(len: usize, value: fn(u32) -> T) -> Vec<T> {
     let mut state = 1u64;
@@ -122,7 +155,7 @@ fn byte(random: u32) -> u8 {
     random as u8
 }
 
-fn sums(criterion: &mut Criterion) {
+fn sums(criterion: &mut Criterion<ProcessorTime>) {
     let query = |dimensions| values(dimensions, unit);
     let mut bench = Bench::new(criterion, "dot");
     bench.rows(
@@ -145,7 +178,7 @@ fn sums(criterion: &mut Criterion) {
     );
 }
 
-fn codes(criterion: &mut Criterion) {
+fn codes(criterion: &mut Criterion<ProcessorTime>) {
     let mut bench = Bench::new(criterion, "dot_u4_i8");
     bench.rows(
         |d| d / 2,
@@ -182,7 +215,7 @@ fn codes(criterion: &mut Criterion) {
 }
 
 /// Kernels that change their vectors in place.
-fn in_place(criterion: &mut Criterion) {
+fn in_place(criterion: &mut Criterion<ProcessorTime>) {
     let mut bench = Bench::new(criterion, "axpy");
     for dimensions in DIMENSIONS {
         let x = values(dimensions, unit);
@@ -213,7 +246,7 @@ fn in_place(criterion: &mut Criterion) {
     }
 }
 
-fn scans(criterion: &mut Criterion) {
+fn scans(criterion: &mut Criterion<ProcessorTime>) {
     let mut bench = Bench::new(criterion, "fastscan");
     for dimensions in DIMENSIONS {
         let lut = values(4 * dimensions, byte);
@@ -263,5 +296,9 @@ fn scans(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, scans, codes, sums, in_place);
+criterion_group!(
+    name = kernels;
+    config = Criterion::default().with_measurement(ProcessorTime);
+    targets = scans, codes, sums, in_place
+);
 criterion_main!(kernels);
