@@ -14,6 +14,8 @@ export interface RetryPolicy {
   jitter?: number | undefined;
   /** Ends the waiting; the promise rejects with its reason. */
   signal?: AbortSignal | undefined;
+  /** Asked about every error: one it refuses is thrown at once, whatever its category. Default: none is refused. */
+  isRetryable?: ((error: unknown) => boolean) | undefined;
   /** Category of errors that are no {@link RuLakeError}. Default: all `permanent`, which means rethrown at once. */
   classify?: ((error: unknown) => ErrorCategory) | undefined;
   /** Told before each wait: the error, the number of the attempt that failed with it, from 1, and the wait. */
@@ -22,7 +24,8 @@ export interface RetryPolicy {
 
 /**
  * Runs `fn` again after errors that may pass: `transient` ones three times, after 1, 2 and 4 seconds (with jitter),
- * `infrastructure` ones once, `permanent` ones never. The last error is thrown as it is.
+ * `infrastructure` ones once, `permanent` ones never. The last error is thrown as it is. Where an error says in
+ * `context.retryAfterMs` how long the other side wants to be left alone, the wait is at least that long.
  *
  * Waits of both kinds are counted apart. While it waits, the process does not end.
  *
@@ -51,15 +54,28 @@ export async function withRetry<T>(
         ? error.category
         : (policy.classify?.(error) ?? "permanent");
       const wait = delays[category][used[category]++];
-      if (wait === undefined) throw error;
-      const delayMs = wait * (1 - jitter * Math.random());
+      if (wait === undefined || policy.isRetryable?.(error) === false) throw error;
+      const delayMs = Math.max(wait * (1 - jitter * Math.random()), askedDelayMs(error));
       policy.onRetry?.({ error, attempt, delayMs });
       await pause(delayMs, policy.signal);
     }
   }
 }
 
-const names = ["transientDelaysMs", "infrastructureDelaysMs", "jitter", "signal", "classify", "onRetry"];
+function askedDelayMs(error: unknown): number {
+  const asked = RuLakeError.isInstance(error) ? error.context.retryAfterMs : undefined;
+  return typeof asked === "number" ? asked : 0;
+}
+
+const names = [
+  "transientDelaysMs",
+  "infrastructureDelaysMs",
+  "jitter",
+  "signal",
+  "isRetryable",
+  "classify",
+  "onRetry",
+];
 
 function check(policy: RetryPolicy): void {
   const where = "withRetry()";

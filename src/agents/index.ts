@@ -1,5 +1,13 @@
 export { A2AError, ConfigError, RuLakeError } from "../errors.js";
+export type {
+  AgentHandler,
+  AgentRequest,
+  AgentUpdate,
+  RetrieverLike,
+  RunnableLike,
+} from "./agent-handler.js";
 export type { AuthOptions, MutualTlsOptions } from "./credentials.js";
+export type { ConnectOptions, Verification } from "./discovery.js";
 export {
   createGuardedFetch,
   type GuardedFetch,
@@ -7,5 +15,22 @@ export {
   type GuardedHttp,
 } from "./guarded-fetch.js";
 export { DEFAULT_LIMITS, type Limits } from "./limits.js";
+export type { A2AInput, A2AMessage } from "./message.js";
 export type { NetworkOptions, ResolvedAddress } from "./network-policy.js";
 export type { OAuth2Options } from "./oauth2-token.js";
+export type { A2AFile, A2APart } from "./parts.js";
+export { A2APeer, type ListTasksOptions, type TaskPage } from "./peer.js";
+export type { AgentSkill, PeerCard } from "./peer-card.js";
+export type { Binding, PeerInterface, ProtocolChoice } from "./peer-interface.js";
+export type { PeerCallOptions, SendOptions } from "./peer-options.js";
+export type { PushConfig } from "./push-config.js";
+export type { PushOptions } from "./push-sender.js";
+export { type A2AServer, serveAsA2A } from "./serve.js";
+export type { Caller, ServeAuth, ServeLimits, ServeOptions } from "./serve-options.js";
+export type { CardInput, SigningKey, SkillInput } from "./served-card.js";
+export { type A2ATask, TaskAssembly } from "./task.js";
+export { currentTaskContext, type TaskContext } from "./task-context.js";
+export type { A2AArtifact, A2AEvent } from "./task-event.js";
+export type { TaskPolicy } from "./task-policy.js";
+export type { TaskState } from "./task-state.js";
+export { A2AWebhook, type WebhookOptions, type WebhookRequest } from "./webhook.js";

@@ -31,7 +31,10 @@ const NOT_CODES = {
     "ENOTFOUND",
     "EAI_AGAIN",
   ],
-  "methods of HTTP": ["GET", "HEAD", "POST"],
+  "methods of HTTP": ["GET", "HEAD", "POST", "DELETE"],
+  "bindings of A2A": ["JSONRPC", "GRPC"],
+  "types of keys and signatures": ["EC", "RSA", "ES256", "ES384", "PS256", "JOSE"],
+  "a mode of LlamaIndex": ["NONE"],
   "the code of a warning": ["RULAKE_EMBED_MODEL"],
   "a category is kept ready for it, nothing throws it": ["CONFLICT"],
 };

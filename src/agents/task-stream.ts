@@ -1,0 +1,367 @@
+import type { StreamResponse } from "@a2a-js/sdk";
+import { A2AError, RuLakeError } from "../errors.js";
+import { nextTurn } from "../turns.js";
+import { DeliveredArtifacts } from "./delivered-artifacts.js";
+import { type Limits, limitExceeded } from "./limits.js";
+import type { Update, UpdateStream } from "./peer-wire.js";
+import { agentFailure, fromRemote } from "./remote-error.js";
+import { type A2AEvent, failedUpdate, toEvent } from "./task-event.js";
+import { endsStream, type TaskState } from "./task-state.js";
+
+/** The calls to a peer that following a task takes. All of them reject when their signal aborts. */
+export interface TaskCalls {
+  /** Sends the message, or starts to follow the task. */
+  open(signal: AbortSignal): Promise<UpdateStream>;
+  /** Follows the task again; `undefined` if the peer cannot do that. */
+  subscribe: ((taskId: string, signal: AbortSignal) => Promise<UpdateStream>) | undefined;
+  /** The task as it stands, as a `task` event. */
+  snapshot(taskId: string, signal: AbortSignal): Promise<A2AEvent>;
+  /** Asks the peer to cancel the task. */
+  cancel(taskId: string): Promise<void>;
+}
+
+/** How a task is followed. */
+export interface FollowOptions {
+  where: string;
+  limits: Readonly<Limits>;
+  /** Id of the task if it is known before the first update. */
+  taskId?: string | undefined;
+  /** Whether artifacts in the first snapshot are of an earlier turn, so that they are not given out as chunks. */
+  continues?: boolean;
+  /** Cancels the task, too. */
+  signal?: AbortSignal | undefined;
+  /** Longest time the task may take, in milliseconds, beside `limits.totalMs`. */
+  maxDurationMs?: number | undefined;
+}
+
+/** Longest piece of work between two turns of the event loop, in milliseconds. */
+const SLICE_MS = 1;
+
+/** Broken connections in a row, without an update in between, after which a stream is given up. */
+const MAX_RECOVERIES = 5;
+
+/** Waits before connecting again, in milliseconds, by the number of attempts in a row. */
+const RECOVERY_DELAYS_MS = [0, 250, 1_000, 2_000, 4_000];
+
+/** How long a stopped stream waits for the peer to name its task, so that it can be canceled, in milliseconds. */
+const NAMING_MS = 2_000;
+
+/** Longest wait between two looks at a task that cannot be followed, in milliseconds. */
+const LONGEST_POLL_MS = 2_000;
+
+/** Errors of a connection after which another one may do better; everything else ends the stream. */
+const RECOVERABLE = new Set(["CONNECTION_LOST", "PEER_BUSY", "PEER_UNREACHABLE"]);
+
+/**
+ * Follows one task to its end: a terminal state, a question back (`input-required`, `auth-required`), or an answer
+ * without a task. A connection that breaks before is replaced, and what was missed is made good from a snapshot.
+ *
+ * Leaving the loop early closes the connection and leaves the task alone; aborting the signal cancels it.
+ *
+ * @throws {@link A2AError} `FOREIGN_EVENT`, `RESPONSE_TOO_LARGE`, `STREAM_INTERRUPTED`, `TASK_TIMEOUT`, and what the calls
+ * throw; the signal's reason
+ */
+export async function* followTask(
+  calls: TaskCalls,
+  options: FollowOptions,
+): AsyncGenerator<A2AEvent, void, undefined> {
+  const { signal, where, limits } = options;
+  signal?.throwIfAborted();
+  const follower = new Follower(calls, options);
+  const maxMs = Math.min(limits.totalMs, options.maxDurationMs ?? Number.POSITIVE_INFINITY);
+  const onAbort = () => follower.stop(signal?.reason);
+  const timer = setTimeout(() => follower.stop(tooLong(where, maxMs)), maxMs);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    yield* follower.events();
+  } catch (error) {
+    if (RuLakeError.isInstance(error) && error.category === "permanent") follower.cancel();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+    follower.close();
+  }
+}
+
+class Follower {
+  readonly #calls: TaskCalls;
+  readonly #options: FollowOptions;
+  readonly #delivered = new DeliveredArtifacts();
+  /** Ends whatever waits for the peer. */
+  readonly #controller = new AbortController();
+  #taskId: string;
+  #contextId = "";
+  #state: TaskState | undefined;
+  #opening: Promise<UpdateStream> | undefined;
+  #stream: UpdateStream | undefined;
+  /** The read under way; still so after a stop, when its result may name the task to cancel. */
+  #reading: ReturnType<UpdateStream["next"]> | undefined;
+  #wake: (() => void) | undefined;
+  #isCanceled = false;
+  #stopped: { reason: unknown } | undefined;
+  #count = 0;
+  #recoveries = 0;
+  /** The connection broke at least once: only a snapshot can tell whether updates were missed. */
+  #broken = false;
+  #sliceStart = 0;
+
+  constructor(calls: TaskCalls, options: FollowOptions) {
+    this.#calls = calls;
+    this.#options = options;
+    this.#taskId = options.taskId ?? "";
+  }
+
+  /** The deadline or the caller's signal: nothing more is given out, and the peer is told. */
+  stop(reason: unknown): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = { reason };
+    this.cancel();
+    this.#wake?.();
+  }
+
+  /** Tells the peer, once, that nobody waits for its task any more. */
+  cancel(): void {
+    if (this.#isCanceled || this.#taskId === "") return;
+    this.#isCanceled = true;
+    // Best effort: whatever comes of it, the caller has its reason already.
+    this.#calls.cancel(this.#taskId).catch(() => {});
+  }
+
+  close(): void {
+    const end = () => {
+      this.#stream?.cancel().catch(() => {});
+      this.#controller.abort();
+    };
+    const isUnnamed = this.#stopped !== undefined && this.#taskId === "" && this.#opening !== undefined;
+    if (isUnnamed)
+      this.#cancelWhenNamed()
+        .catch(() => {})
+        .finally(end);
+    else end();
+  }
+
+  /** Stopped after the message went out and before the peer named its task: waits a little for the name. */
+  async #cancelWhenNamed(): Promise<void> {
+    const timer = setTimeout(() => this.#controller.abort(), NAMING_MS);
+    try {
+      this.#stream ??= await this.#opening;
+      while (this.#taskId === "" && this.#stream !== undefined) {
+        const updates = await (this.#reading ?? this.#stream.next());
+        this.#reading = undefined;
+        if (updates === undefined) return;
+        this.#taskId = updates.map((update) => toEvent(update()).taskId).find((id) => id !== "") ?? "";
+      }
+      this.cancel();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async *events(): AsyncGenerator<A2AEvent, void, undefined> {
+    this.#sliceStart = performance.now();
+    let isFirst = true;
+    for (;;) {
+      const updates = await this.#nextUpdates();
+      for (const update of updates ?? []) {
+        const event = this.#read(update);
+        this.#check(event);
+        if (isFirst && event.type === "task" && this.#options.continues) {
+          this.#delivered.replace(event.artifacts ?? []);
+        }
+        isFirst = false;
+        const ends = endsStream(event.state) || (event.type === "message" && this.#taskId === "");
+        if (ends && this.#broken && event.type !== "task") yield* this.#reconcile();
+        yield* this.#give(event);
+        if (ends) return;
+        if (performance.now() - this.#sliceStart > SLICE_MS) await this.#letGo();
+      }
+      if (updates !== undefined) continue;
+      yield* this.#recover();
+      if (this.#stream === undefined) return;
+    }
+  }
+
+  /** Gives out an event; of a snapshot first the chunks that are new to the consumer. */
+  *#give(event: A2AEvent): Generator<A2AEvent, void, undefined> {
+    if (event.type === "task") {
+      for (const chunk of this.#delivered.missing(event)) yield chunk;
+      this.#delivered.replace(event.artifacts ?? []);
+    } else if (event.type === "artifact") this.#delivered.add(event);
+    if (event.state !== undefined) this.#state = event.state;
+    yield event;
+    this.#throwIfStopped();
+  }
+
+  /** The updates that came in; `undefined` when the connection has ended. */
+  async #nextUpdates(): Promise<Update[] | undefined> {
+    try {
+      if (this.#stream === undefined) {
+        this.#opening = this.#calls.open(this.#controller.signal);
+        this.#stream = await this.#orStopped(this.#opening);
+      }
+      this.#reading = this.#stream.next();
+      const updates = await this.#orStopped(this.#reading);
+      this.#reading = undefined;
+      // Waiting gave the event loop its turns.
+      this.#sliceStart = performance.now();
+      return updates;
+    } catch (error) {
+      this.#throwIfStopped();
+      const known = fromRemote(error, this.#options.where);
+      const isConnection = A2AError.isInstance(known) && RECOVERABLE.has(known.code);
+      if (isConnection && this.#stream !== undefined) return undefined;
+      return [() => this.#failed(known)];
+    }
+  }
+
+  #read(update: Update): A2AEvent {
+    try {
+      return toEvent(update());
+    } catch (error) {
+      return toEvent(this.#failed(fromRemote(error, this.#options.where)));
+    }
+  }
+
+  /** An agent that failed, as the update that other servers send then; every other error is thrown. */
+  #failed(error: unknown): StreamResponse {
+    const said = agentFailure(error);
+    if (said === undefined) throw error;
+    return failedUpdate(this.#taskId, this.#contextId, said);
+  }
+
+  /** Rules that hold for every event, whoever sends it. */
+  #check(event: A2AEvent): void {
+    const { where, limits } = this.#options;
+    this.#throwIfStopped();
+    if (++this.#count > limits.maxEvents) {
+      throw limitExceeded("maxEvents", `more than ${limits.maxEvents} updates of one task`);
+    }
+    if (event.taskId !== "" && this.#taskId !== "" && event.taskId !== this.#taskId) {
+      throw new A2AError(`${where}: the peer sent an update of another task`, {
+        code: "FOREIGN_EVENT",
+        context: { taskId: this.#taskId, received: event.taskId.slice(0, 100) },
+      });
+    }
+    if (event.taskId !== "") this.#taskId = event.taskId;
+    else if (event.type !== "message") event.taskId = this.#taskId;
+    if (event.contextId !== "") this.#contextId = event.contextId;
+    else event.contextId = this.#contextId;
+    this.#recoveries = 0;
+  }
+
+  /**
+   * The connection ended before the task did. Afterwards there is either a new one or, with `#stream` undefined, an end
+   * that was given out.
+   */
+  async *#recover(): AsyncGenerator<A2AEvent, void, undefined> {
+    const { where } = this.#options;
+    await this.#stream?.cancel();
+    this.#broken = true;
+    for (;;) {
+      if (this.#taskId === "" || this.#recoveries >= MAX_RECOVERIES) {
+        throw new A2AError(`${where}: the connection ended before the task did`, {
+          code: "STREAM_INTERRUPTED",
+          category: "transient",
+          context: { taskId: this.#taskId || undefined, attempts: this.#recoveries },
+          hint:
+            this.#taskId === ""
+              ? "the peer had not named a task yet: send the message again"
+              : "peer.resume(taskId)",
+        });
+      }
+      const delay = RECOVERY_DELAYS_MS[this.#recoveries++] ?? 0;
+      if (delay > 0) await this.#pause(delay);
+      try {
+        const stream = await this.#calls.subscribe?.(this.#taskId, this.#controller.signal);
+        if (stream !== undefined) {
+          this.#stream = stream;
+          return;
+        }
+      } catch (error) {
+        this.#throwIfStopped();
+        if (isFinal(error)) throw error;
+      }
+      // Over already, or a peer that does not let tasks be followed again.
+      this.#stream = undefined;
+      for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, LONGEST_POLL_MS)) {
+        let event: A2AEvent;
+        try {
+          event = await this.#orStopped(this.#calls.snapshot(this.#taskId, this.#controller.signal));
+        } catch (error) {
+          this.#throwIfStopped();
+          if (isFinal(error)) throw error;
+          break;
+        }
+        const attempts = this.#recoveries;
+        this.#check(event);
+        const isNews = event.state !== this.#state || this.#delivered.missing(event).length > 0;
+        // A snapshot is no progress: a peer whose connections break at once would be asked for ever.
+        if (!isNews) this.#recoveries = attempts;
+        if (isNews || endsStream(event.state)) yield* this.#give(event);
+        if (endsStream(event.state)) return;
+        await this.#pause(waitMs);
+      }
+    }
+  }
+
+  /** Before the end of a stream that was broken: updates that fell between two connections. */
+  async *#reconcile(): AsyncGenerator<A2AEvent, void, undefined> {
+    const signal = this.#controller.signal;
+    const event = await this.#orStopped(this.#calls.snapshot(this.#taskId, signal)).catch(() => undefined);
+    this.#throwIfStopped();
+    if (event === undefined || event.taskId !== this.#taskId) return;
+    for (const chunk of this.#delivered.missing(event)) yield chunk;
+    this.#delivered.replace(event.artifacts ?? []);
+  }
+
+  async #letGo(): Promise<void> {
+    await nextTurn();
+    this.#sliceStart = performance.now();
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stopped !== undefined) throw this.#stopped.reason;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await this.#orStopped(
+        new Promise<void>((resolve) => {
+          timer = setTimeout(resolve, ms);
+        }),
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** What comes of `work`, or the reason to stop, at once: not when the connection has noticed. */
+  #orStopped<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => reject(this.#stopped?.reason);
+      if (this.#stopped !== undefined) this.#wake();
+      work.then(resolve, reject);
+    });
+  }
+}
+
+/** Whether trying on another connection is of no use. */
+function isFinal(error: unknown): boolean {
+  return (
+    RuLakeError.isInstance(error) &&
+    !RECOVERABLE.has(error.code) &&
+    error.code !== "UNSUPPORTED_OPERATION" &&
+    error.code !== "AGENT_FAILED"
+  );
+}
+
+function tooLong(where: string, maxMs: number): A2AError {
+  return new A2AError(`${where}: the task took longer than ${maxMs} ms`, {
+    code: "TASK_TIMEOUT",
+    category: "transient",
+    context: { maxMs },
+    hint: "raise policy.maxDurationMs or limits.totalMs; peer.get(taskId) tells what has become of it",
+  });
+}
