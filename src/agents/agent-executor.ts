@@ -5,7 +5,7 @@ import { nextTurn } from "../turns.js";
 import type { ServerSdk } from "./a2a-sdk.js";
 import type { AgentHandler, AgentRequest, AgentUpdate } from "./agent-handler.js";
 import { fromWireParts, textOf, toWireParts } from "./parts.js";
-import { childContext, readContext, withTaskContext } from "./task-context.js";
+import { childContext, readContext, rootContext, withTaskContext } from "./task-context.js";
 import { type TaskState, wireStateOf } from "./task-state.js";
 
 /** What a {@link HandlerExecutor} runs, and within which bounds. */
@@ -133,7 +133,7 @@ export class HandlerExecutor implements AgentExecutor {
     const parts = fromWireParts(userMessage.parts);
     const metadata = userMessage.metadata ?? {};
     const skill: unknown = metadata.skillId;
-    const chain = readContext(metadata) ?? childContext(undefined, this.#options.agentId());
+    const chain = readContext(metadata) ?? childContext(rootContext(), this.#options.agentId());
     const history = (task?.history ?? []).filter(({ messageId }) => messageId !== userMessage.messageId);
     return {
       text: textOf(parts),

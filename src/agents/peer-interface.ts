@@ -1,5 +1,5 @@
-import type { AgentCard } from "@a2a-js/sdk";
 import { A2AError } from "../errors.js";
+import type { AgentInterface } from "./agent-card.js";
 
 /** Which versions of the protocol may be spoken: `"auto"` prefers 1.0 and falls back to 0.3. */
 export type ProtocolChoice = "auto" | "1.0" | "0.3";
@@ -16,7 +16,7 @@ export interface PeerInterface {
 }
 
 /**
- * The interface of a card that is spoken: 1.0 before 0.3, and within a version the order of the card, which is the
+ * The one of a card's interfaces that is spoken: 1.0 before 0.3, and within a version the order of the card, which is the
  * peer's preference (spec §8.3.2). Versions are compared by major and minor number, so that "1.0.0" counts.
  *
  * REST of protocol 0.3 is left out: it loses the append flag of artifacts, the kinds of errors and the names of files.
@@ -24,11 +24,11 @@ export interface PeerInterface {
  * @throws {@link A2AError} `PROTOCOL_NOT_SUPPORTED`
  */
 export function chooseInterface(
-  card: AgentCard,
+  interfaces: readonly AgentInterface[],
   protocol: ProtocolChoice,
   bindings: readonly Binding[],
 ): PeerInterface {
-  const offers = card.supportedInterfaces.flatMap((offer): PeerInterface[] => {
+  const offers = interfaces.flatMap((offer): PeerInterface[] => {
     const binding = bindings.find((each) => each === offer.protocolBinding.toUpperCase());
     const protocolVersion = versionOf(offer.protocolVersion);
     if (binding === undefined || protocolVersion === undefined) return [];
@@ -38,7 +38,7 @@ export function chooseInterface(
   });
   const chosen = offers.find(({ protocolVersion }) => protocolVersion === "1.0") ?? offers[0];
   if (chosen !== undefined) return chosen;
-  const offered = card.supportedInterfaces.map(
+  const offered = interfaces.map(
     ({ protocolBinding, protocolVersion }) => `${protocolBinding} ${protocolVersion}`,
   );
   throw new A2AError(

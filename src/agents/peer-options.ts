@@ -1,4 +1,5 @@
 import { checkOptions, checkSignal, invalidOption } from "../options.js";
+import type { TaskContext } from "./task-context.js";
 import type { TaskPolicy } from "./task-policy.js";
 
 /** Options of every single call to a peer. */
@@ -17,8 +18,10 @@ export interface SendOptions extends PeerCallOptions {
   contextId?: string | undefined;
   /** Task that the message answers or continues; it waits in the state `input-required`. */
   taskId?: string | undefined;
-  /** What the task may take. */
+  /** What the task may take; of a single peer, `maxDurationMs` and `allowedSkills` count. */
   policy?: TaskPolicy | undefined;
+  /** Task on whose behalf the message is sent. Default: the one whose handler runs, if this is a served agent. */
+  context?: TaskContext | undefined;
 }
 
 const CALL_NAMES = ["signal", "headers"];
@@ -39,7 +42,7 @@ export function checkCallOptions(
 
 /** @throws {@link ConfigError} `UNKNOWN_OPTION` or `INVALID_OPTION` */
 export function checkSendOptions(options: SendOptions, where: string, more: readonly string[] = []): void {
-  checkCallOptions(options, where, ["contextId", "taskId", "policy", ...more]);
+  checkCallOptions(options, where, ["contextId", "taskId", "policy", "context", ...more]);
   for (const name of ["contextId", "taskId"] as const) {
     const value: unknown = options[name];
     if (value !== undefined && typeof value !== "string") throw invalidOption(where, name, "a string", value);

@@ -19,7 +19,6 @@ export interface UpdateStream {
 /** What a {@link PeerWire} speaks with. */
 export interface PeerWireOptions {
   sdk: ClientSdk;
-  card: AgentCard;
   offer: PeerInterface;
   fetch: typeof fetch;
   /** Length from which an event of a stream is refused. */
@@ -106,10 +105,7 @@ export class PeerWire {
   }
 }
 
-async function createTransport(
-  { sdk, card, offer }: PeerWireOptions,
-  fetchImpl: typeof fetch,
-): Promise<Transport> {
+async function createTransport({ sdk, offer }: PeerWireOptions, fetchImpl: typeof fetch): Promise<Transport> {
   const { client } = sdk;
   const options = { fetchImpl, legacyCompat: { enabled: true } };
   const factory =
@@ -119,9 +115,11 @@ async function createTransport(
         ? new client.JsonRpcTransportFactory(options)
         : new client.RestTransportFactory(options);
   const { url, binding: protocolBinding, protocolVersion, tenant } = offer;
-  // Only this interface, with its version in the one spelling that the SDK compares with.
-  const only = { ...card, supportedInterfaces: [{ url, protocolBinding, protocolVersion, tenant }] };
-  const transport = await factory.create(url, only);
+  // Of the card the SDK needs this interface alone, with the version in the one spelling that it compares with.
+  const card = {
+    supportedInterfaces: [{ url, protocolBinding, protocolVersion, tenant }],
+  } as unknown as AgentCard;
+  const transport = await factory.create(url, card);
   return tenant === "" ? transport : new client.TenantTransportDecorator(transport, tenant);
 }
 

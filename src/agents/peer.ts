@@ -1,14 +1,15 @@
-import type { AgentCard as WireCard } from "@a2a-js/sdk";
 import { A2AError } from "../errors.js";
-import { withRetry } from "../retry.js";
 import { invalidOption } from "../options.js";
-import { type ClientSdk, loadClientSdk } from "./a2a-sdk.js";
-import { type ConnectOptions, discover, type Verification } from "./discovery.js";
-import type { GuardedHttp } from "./guarded-fetch.js";
-import type { Limits } from "./limits.js";
+import { withRetry } from "../retry.js";
+import { loadClientSdk } from "./a2a-sdk.js";
+import type { AgentCard, AgentSkill } from "./agent-card.js";
+import type { Verification } from "./card-signature.js";
+import { type ConnectOptions, readConnectOptions } from "./connect-options.js";
+import { discoverAgent } from "./discover-agent.js";
+import { createGuardedFetch, type GuardedHttp } from "./guarded-fetch.js";
+import { type Limits, resolveLimits } from "./limits.js";
 import { type A2AInput, readMessage, toRequest } from "./message.js";
-import { type AgentSkill, type PeerCard, toPeerCard } from "./peer-card.js";
-import type { PeerInterface } from "./peer-interface.js";
+import { chooseInterface, type PeerInterface } from "./peer-interface.js";
 import {
   checkCallOptions,
   checkSendOptions,
@@ -19,8 +20,9 @@ import { PeerWire, type Update, type UpdateStream } from "./peer-wire.js";
 import { fromWirePushConfig, type PushConfig, toWirePushConfig } from "./push-config.js";
 import { agentFailure, fromRemote } from "./remote-error.js";
 import { type A2ATask, TaskAssembly, taskOf } from "./task.js";
+import { childContext, contextMetadata, currentTaskContext, traceparent } from "./task-context.js";
 import { type A2AEvent, taskEvent } from "./task-event.js";
-import { checkTaskPolicy } from "./task-policy.js";
+import { applyTaskPolicy, checkTaskPolicy } from "./task-policy.js";
 import { type TaskState, taskStates, wireStateOf } from "./task-state.js";
 import { type FollowOptions, followTask, type TaskCalls } from "./task-stream.js";
 
@@ -62,10 +64,10 @@ const CLOSE_MS = 2_000;
  */
 export class A2APeer implements AsyncDisposable {
   /** What the agent says about itself; after verification only what its signature covers. */
-  readonly card: PeerCard;
+  readonly card: AgentCard;
   /** Whose signature the card bears; `undefined` if that was not checked. */
   readonly verified: Verification | undefined;
-  /** Who it is: the thumbprint of the key that signed its card, otherwise the URL it is reached at. */
+  /** Who it is: the thumbprint of the key that signed its card, otherwise the URL of the card. */
   readonly agentId: string;
   /** The interface of the card that is spoken. */
   readonly interface: Readonly<PeerInterface>;
@@ -74,45 +76,56 @@ export class A2APeer implements AsyncDisposable {
   readonly #http: GuardedHttp;
   readonly #limits: Readonly<Limits>;
   readonly #background = new Set<Promise<unknown>>();
+  #running = 0;
   #isClosed = false;
 
-  private constructor(found: {
-    card: WireCard;
-    verified: Verification | undefined;
-    wire: PeerWire;
-    http: GuardedHttp;
-    limits: Readonly<Limits>;
-  }) {
-    this.card = toPeerCard(found.card);
+  private constructor(
+    found: { card: AgentCard; verified: Verification | undefined; agentId: string },
+    wire: PeerWire,
+    http: GuardedHttp,
+    limits: Readonly<Limits>,
+  ) {
+    this.card = found.card;
     this.verified = found.verified;
-    this.interface = found.wire.offer;
-    this.agentId = found.verified?.thumbprint ?? found.wire.offer.url;
-    this.#wire = found.wire;
-    this.#http = found.http;
-    this.#limits = found.limits;
+    this.agentId = found.agentId;
+    this.interface = wire.offer;
+    this.#wire = wire;
+    this.#http = http;
+    this.#limits = limits;
   }
 
   /**
-   * Fetches and checks the card of an agent, and chooses how to talk to it. No task is started.
+   * Finds an agent by its card, checks who signed it, and chooses how to talk to it. No task is started.
    *
-   * @param url - where the agent is; its card is below `/.well-known/agent-card.json`, or at the URL itself if that
-   * ends in `.json`
-   * @throws {@link A2AError} `A2A_SDK_NOT_INSTALLED`, `PROTOCOL_NOT_SUPPORTED`, and whatever the connection and the
-   * verification of the card may end with
+   * @param url - of the agent, or of its card if it ends in `.json`; see {@link discoverAgent}
+   * @throws {@link A2AError} `A2A_SDK_NOT_INSTALLED`, `PROTOCOL_NOT_SUPPORTED`, and what {@link discoverAgent} throws
    * @throws {@link ConfigError} `UNKNOWN_OPTION` or `INVALID_OPTION`
    */
   static async connect(url: string | URL, options: ConnectOptions = {}): Promise<A2APeer> {
-    const sdk: ClientSdk = await loadClientSdk();
-    const { http, card, offer, verified, limits } = await discover(sdk, url, options, "A2APeer.connect()");
+    const where = "A2APeer.connect()";
+    const { protocol, bindings } = readConnectOptions(options, where);
+    if (!URL.canParse(String(url))) throw invalidOption(where, "url", "a URL", String(url));
+    const { auth, network, tls, limits: given, verify, trust, signal } = options;
+    const limits = resolveLimits(given, where);
+    const sdk = await loadClientSdk();
+    const http = createGuardedFetch({
+      limits,
+      ...(network && { network }),
+      ...(tls && { tls }),
+      ...(auth && { auth, origin: new URL(url).origin }),
+    });
     try {
-      const wire = await PeerWire.open({
-        sdk,
-        card,
-        offer,
-        fetch: http.fetch as typeof fetch,
-        eventBytes: limits.eventBytes,
+      const found = await discoverAgent(url, {
+        fetch: http.fetch,
+        limits,
+        ...(verify && { verify }),
+        ...(trust && { trust }),
+        ...(signal && { signal }),
       });
-      return new A2APeer({ card, verified, wire, http, limits });
+      const offer = chooseInterface(found.card.interfaces, protocol, bindings);
+      const fetchImpl = http.fetch as typeof fetch;
+      const wire = await PeerWire.open({ sdk, offer, fetch: fetchImpl, eventBytes: limits.eventBytes });
+      return new A2APeer(found, wire, http, limits);
     } catch (error) {
       await http.close();
       throw error;
@@ -139,13 +152,19 @@ export class A2APeer implements AsyncDisposable {
     checkSendOptions(options, where);
     checkTaskPolicy(options.policy, where);
     const message = readMessage(input, where);
-    const { taskId, contextId, policy, signal } = options;
+    const { taskId, contextId, policy = {}, signal } = options;
     this.#checkOpen(where);
+    const estimate = { costUsd: 0, tokens: 0 };
+    applyTaskPolicy(policy, { skill: message.skill, estimate, running: this.#running, where });
+    const parent = options.context ?? currentTaskContext();
+    const context = parent && childContext(parent, this.agentId);
+    const headers = { ...(context && { traceparent: traceparent(context) }), ...options.headers };
     const canStream = this.card.capabilities.streaming;
     const request = toRequest(message, {
       tenant: this.interface.tenant,
       taskId,
       contextId,
+      metadata: context && contextMetadata(context),
       returnImmediately: !canStream,
       acceptedOutputModes: [],
     });
@@ -153,7 +172,7 @@ export class A2APeer implements AsyncDisposable {
     const isRepeatable = message.messageId !== undefined;
     const open = (inner: AbortSignal) =>
       this.#retrying(where, isRepeatable, inner, async () => {
-        const call = { signal: inner, headers: options.headers };
+        const call = { signal: inner, headers };
         if (canStream) return this.#wire.send(request, call, where);
         return single(await this.#wire.transport.sendMessage(request, this.#wire.call(call)));
       });
@@ -162,7 +181,7 @@ export class A2APeer implements AsyncDisposable {
       taskId,
       continues: taskId !== undefined,
       signal,
-      maxDurationMs: policy?.maxDurationMs,
+      maxDurationMs: policy.maxDurationMs,
     });
   }
 
@@ -310,7 +329,7 @@ export class A2APeer implements AsyncDisposable {
     await this.close();
   }
 
-  #follow(
+  async *#follow(
     open: TaskCalls["open"],
     options: Omit<FollowOptions, "limits">,
   ): AsyncGenerator<A2AEvent, void, undefined> {
@@ -323,7 +342,12 @@ export class A2APeer implements AsyncDisposable {
       snapshot: async (taskId, signal) => taskEvent(await this.#getTask(taskId, { signal }, where)),
       cancel: (taskId) => this.#inBackground(this.cancel(taskId)),
     };
-    return followTask(calls, { ...options, limits: this.#limits });
+    this.#running++;
+    try {
+      yield* followTask(calls, { ...options, limits: this.#limits });
+    } finally {
+      this.#running--;
+    }
   }
 
   #inBackground(work: Promise<unknown>): Promise<void> {

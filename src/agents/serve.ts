@@ -16,8 +16,9 @@ import { SlowReaders, sendEvents } from "./served-stream.js";
 import { ServedTasks } from "./served-tasks.js";
 
 const WHERE = "serveAsA2A()";
-const CARD_PATHS = ["/.well-known/agent-card.json", "/.well-known/agent.json"];
-const JWKS_PATH = "/.well-known/jwks.json";
+const CARD_PATH = ".well-known/agent-card.json";
+const CARD_PATHS = [`/${CARD_PATH}`, "/.well-known/agent.json"];
+const JWKS_PATH = ".well-known/jwks.json";
 const SUPPORTED_VERSIONS = ["1.0", "0.3"];
 
 /** Seconds for which a caller may keep the card. */
@@ -94,7 +95,8 @@ export class A2AServer implements AsyncDisposable {
     this.thumbprint = thumbprint;
     this.#check = callerCheck(options.auth);
     this.#tasks = new ServedTasks(limits.keptTasks);
-    const agentId = () => this.thumbprint ?? this.url ?? "";
+    // The same as callers know it by: see DiscoveredAgent.agentId.
+    const agentId = () => this.thumbprint ?? new URL(CARD_PATH, this.url).href;
     this.#executor = createExecutor(sdk, handler, limits, agentId, options.onError, this.#slow);
   }
 
@@ -135,7 +137,7 @@ export class A2AServer implements AsyncDisposable {
     });
     const address = server.address() as AddressInfo;
     const own = `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}/`;
-    const url = this.#options.url ?? own;
+    const url = withSlash(this.#options.url ?? own);
     this.#running = await this.#start(server, url);
     return { url, port: address.port };
   }
@@ -223,7 +225,7 @@ export class A2AServer implements AsyncDisposable {
     const method = request.method ?? "GET";
     // Before anything that could take these paths for a task or a tenant.
     if (method === "GET" && CARD_PATHS.includes(pathname)) return sendCard(request, response, running);
-    if (method === "GET" && pathname === JWKS_PATH && running.card.jwks !== undefined) {
+    if (method === "GET" && pathname === `/${JWKS_PATH}` && running.card.jwks !== undefined) {
       return sendJson(response, 200, running.card.jwks, { "cache-control": `max-age=${CARD_MAX_AGE}` });
     }
     const caller = await this.#check(request);
@@ -259,6 +261,13 @@ export class A2AServer implements AsyncDisposable {
       user: { isAuthenticated: user !== undefined, userName: user ?? "" },
     });
   }
+}
+
+/** Paths are below the URL: without a slash at its end they would replace the last part of it. */
+function withSlash(url: string): string {
+  const parsed = new URL(url);
+  if (!parsed.pathname.endsWith("/")) parsed.pathname += "/";
+  return parsed.href;
 }
 
 function createExecutor(

@@ -36,20 +36,17 @@ export function withTaskContext<T>(context: TaskContext, work: () => T): T {
   return storage.run(context, work);
 }
 
-/** The context of a task at `agentId`, asked for on behalf of `parent`, or of nobody. */
-export function childContext(parent: TaskContext | undefined, agentId: string): TaskContext {
-  if (parent === undefined) {
-    return {
-      traceId: randomBytes(16).toString("hex"),
-      depth: 1,
-      rootAgentId: agentId,
-      currentAgent: agentId,
-      visitedAgents: [agentId],
-    };
-  }
+/** The start of a chain: nobody has been asked yet. */
+export function rootContext(traceId: string = randomBytes(16).toString("hex")): TaskContext {
+  return { traceId, depth: 0, rootAgentId: "", currentAgent: "", visitedAgents: [] };
+}
+
+/** The context of a task at `agentId` that is asked for on behalf of `parent`. */
+export function childContext(parent: TaskContext, agentId: string): TaskContext {
   return {
     ...parent,
     depth: parent.depth + 1,
+    rootAgentId: parent.rootAgentId || agentId,
     currentAgent: agentId,
     visitedAgents: [...parent.visitedAgents, agentId],
   };

@@ -40,6 +40,8 @@ export interface A2AEvent {
   name?: string;
   append?: boolean;
   lastChunk?: boolean;
+  /** Peer that it comes from; of {@link A2APeers} only. */
+  agentId?: string;
   /** Of `task` events only. */
   artifacts?: A2AArtifact[];
   metadata?: Record<string, unknown>;
