@@ -68,11 +68,11 @@ export function checkLength(message: IncomingMessage, limits: Limits): void {
 }
 
 /**
- * The whole body as JSON.
+ * The whole body.
  *
- * @throws {@link A2AError} `RESPONSE_TOO_LARGE` or `JSON_REFUSED`
+ * @throws {@link A2AError} `RESPONSE_TOO_LARGE`
  */
-export async function readJson(response: Response, largest: number, maxDepth: number): Promise<unknown> {
+export async function readBytes(response: Response, largest: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of response.body ?? []) {
@@ -80,7 +80,16 @@ export async function readJson(response: Response, largest: number, maxDepth: nu
     if (length > largest) throw limitExceeded("bodyBytes", `more than ${largest} bytes`);
     pieces.push(piece);
   }
-  return parseJson(Buffer.concat(pieces, length), maxDepth);
+  return Buffer.concat(pieces, length);
+}
+
+/**
+ * The whole body as JSON.
+ *
+ * @throws {@link A2AError} `RESPONSE_TOO_LARGE` or `JSON_REFUSED`
+ */
+export async function readJson(response: Response, largest: number, maxDepth: number): Promise<unknown> {
+  return parseJson(await readBytes(response, largest), maxDepth);
 }
 
 const DECODERS = {
