@@ -4,6 +4,7 @@ import type { AgentExecutor, ExecutionEventBus, RequestContext } from "@a2a-js/s
 import { nextTurn } from "../turns.js";
 import type { ServerSdk } from "./a2a-sdk.js";
 import type { AgentHandler, AgentRequest, AgentUpdate } from "./agent-handler.js";
+import type { Backlog } from "./backlog.js";
 import { fromWireParts, textOf, toWireParts } from "./parts.js";
 import { childContext, readContext, rootContext, withTaskContext } from "./task-context.js";
 import { type TaskState, wireStateOf } from "./task-state.js";
@@ -18,8 +19,8 @@ export interface ExecutorOptions {
   agentId: () => string;
   /** Told what a handler threw; a string it returns is what the caller gets to know. */
   onError: ((error: unknown, request: AgentRequest) => unknown) | undefined;
-  /** Resolves when a caller that reads slowly has caught up with its task. */
-  ready: (taskId: string) => Promise<void> | undefined;
+  /** Holds the handler back while its caller is behind. */
+  backlog: Backlog;
 }
 
 /** Longest piece of work between two turns of the event loop, in milliseconds. */
@@ -47,6 +48,7 @@ export class HandlerExecutor implements AgentExecutor {
     const { AgentEvent } = this.#options.sdk.server;
     const controller = new AbortController();
     this.#running.set(taskId, controller);
+    this.#options.backlog.open(taskId);
     const turn = new Turn(this.#options.sdk, taskId, contextId, bus);
     const timer = setTimeout(
       () => controller.abort(new DOMException("it took too long", "TimeoutError")),
@@ -78,6 +80,7 @@ export class HandlerExecutor implements AgentExecutor {
       } else turn.status("canceled");
     } finally {
       clearTimeout(timer);
+      this.#options.backlog.close(taskId);
       if (this.#running.get(taskId) === controller) this.#running.delete(taskId);
     }
   }
@@ -105,6 +108,7 @@ export class HandlerExecutor implements AgentExecutor {
       turn.status("completed");
       return;
     }
+    const { backlog } = this.#options;
     const updates = reply[Symbol.asyncIterator]();
     let sliceStart = performance.now();
     try {
@@ -112,7 +116,8 @@ export class HandlerExecutor implements AgentExecutor {
         const { done, value } = await orAborted(updates.next(), signal);
         if (done) break;
         if (turn.add(value)) return;
-        const ready = this.#options.ready(asked.taskId);
+        backlog.add(asked.taskId);
+        const ready = backlog.ready(asked.taskId);
         if (ready !== undefined) await orAborted(ready, signal);
         if (performance.now() - sliceStart > SLICE_MS) {
           await nextTurn();

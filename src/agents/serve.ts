@@ -5,6 +5,8 @@ import type { DefaultRequestHandler, ServerCallContext } from "@a2a-js/sdk/serve
 import { A2AError, RuLakeError } from "../errors.js";
 import { loadServerSdk, type ServerSdk } from "./a2a-sdk.js";
 import { HandlerExecutor } from "./agent-executor.js";
+import type { AgentHandler } from "./agent-handler.js";
+import { Backlog } from "./backlog.js";
 import { type CallerCheck, callerCheck } from "./caller-check.js";
 import { GuardedPushSender } from "./push-sender.js";
 import { readServeOptions, type ServeLimits, type ServeOptions } from "./serve-options.js";
@@ -12,7 +14,7 @@ import { type ServedCard, serveCard, toWireCard } from "./served-card.js";
 import { HttpRefusal, readBody, sendJson } from "./served-request.js";
 import { RestBinding } from "./served-rest.js";
 import { RpcBinding } from "./served-rpc.js";
-import { SlowReaders, sendEvents } from "./served-stream.js";
+import { sendEvents } from "./served-stream.js";
 import { ServedTasks } from "./served-tasks.js";
 
 const WHERE = "serveAsA2A()";
@@ -77,7 +79,6 @@ export class A2AServer implements AsyncDisposable {
   readonly #limits: ServeLimits;
   readonly #executor: HandlerExecutor;
   readonly #check: CallerCheck;
-  readonly #slow = new SlowReaders();
   readonly #tasks: ServedTasks;
   #running: Running | undefined;
 
@@ -85,7 +86,7 @@ export class A2AServer implements AsyncDisposable {
   constructor(
     sdk: ServerSdk,
     options: ServeOptions,
-    handler: Parameters<typeof createExecutor>[1],
+    handler: AgentHandler,
     limits: ServeLimits,
     thumbprint: string | undefined,
   ) {
@@ -94,10 +95,18 @@ export class A2AServer implements AsyncDisposable {
     this.#limits = limits;
     this.thumbprint = thumbprint;
     this.#check = callerCheck(options.auth);
-    this.#tasks = new ServedTasks(limits.keptTasks);
+    const backlog = new Backlog();
+    this.#tasks = new ServedTasks(limits.keptTasks, (taskId) => backlog.take(taskId));
     // The same as callers know it by: see DiscoveredAgent.agentId.
     const agentId = () => this.thumbprint ?? new URL(CARD_PATH, this.url).href;
-    this.#executor = createExecutor(sdk, handler, limits, agentId, options.onError, this.#slow);
+    this.#executor = new HandlerExecutor({
+      sdk,
+      handler,
+      taskMs: limits.taskMs,
+      agentId,
+      onError: options.onError,
+      backlog,
+    });
   }
 
   /** Where callers reach the agent; `undefined` while it does not listen. */
@@ -240,7 +249,7 @@ export class A2AServer implements AsyncDisposable {
       ? await running.rpc.answer(body, context)
       : await running.rest.answer({ method, path: pathname, query: searchParams, body }, context);
     if (answer === undefined) throw new HttpRefusal(404, "there is nothing here");
-    if ("events" in answer) return sendEvents(response, answer.events, this.#slow);
+    if ("events" in answer) return sendEvents(response, answer.events);
     sendJson(response, answer.status, answer.body);
   }
 
@@ -268,24 +277,6 @@ function withSlash(url: string): string {
   const parsed = new URL(url);
   if (!parsed.pathname.endsWith("/")) parsed.pathname += "/";
   return parsed.href;
-}
-
-function createExecutor(
-  sdk: ServerSdk,
-  handler: ReturnType<typeof readServeOptions>["handler"],
-  { taskMs }: ServeLimits,
-  agentId: () => string,
-  onError: ServeOptions["onError"],
-  slow: SlowReaders,
-): HandlerExecutor {
-  return new HandlerExecutor({
-    sdk,
-    handler,
-    taskMs,
-    agentId,
-    onError,
-    ready: (taskId) => slow.ready(taskId),
-  });
 }
 
 function sendCard({ headers }: IncomingMessage, response: ServerResponse, { card, etag }: Running): void {

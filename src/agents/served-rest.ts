@@ -1,7 +1,6 @@
 import type { DefaultRequestHandler, ServerCallContext } from "@a2a-js/sdk/server";
 import type { ServerSdk } from "./a2a-sdk.js";
-import { taskIdOf } from "./served-rpc.js";
-import { frame, type OutgoingEvent } from "./served-stream.js";
+import { frame } from "./served-stream.js";
 
 /** A request of the HTTP+JSON binding. */
 export interface RestRequest {
@@ -12,7 +11,7 @@ export interface RestRequest {
 }
 
 /** What it is answered with. */
-export type RestAnswer = { status: number; body: unknown } | { events: AsyncIterable<OutgoingEvent> };
+export type RestAnswer = { status: number; body: unknown } | { events: AsyncIterable<string> };
 
 /** The HTTP+JSON binding of protocol 1.0 (spec §11) over the SDK's request handler. */
 export class RestBinding {
@@ -108,15 +107,12 @@ export class RestBinding {
     const { types, errors } = this.#sdk;
     // The first update tells whether there is a stream at all: before it, an error still has a status.
     const first = await updates.next();
-    async function* events(): AsyncGenerator<OutgoingEvent, void, undefined> {
+    async function* events(): AsyncGenerator<string, void, undefined> {
       try {
         if (!first.done) yield toFrame(types, first.value);
         for await (const update of updates) yield toFrame(types, update);
       } catch (error) {
-        yield {
-          frame: frame(errors.toRestErrorBody(error, errors.restStatusFor(error)), "error"),
-          taskId: undefined,
-        };
+        yield frame(errors.toRestErrorBody(error, errors.restStatusFor(error)), "error");
       }
     }
     return { events: events() };
@@ -126,9 +122,8 @@ export class RestBinding {
 function toFrame(
   types: ServerSdk["types"],
   update: Parameters<ServerSdk["types"]["StreamResponse"]["toJSON"]>[0],
-): OutgoingEvent {
-  const json = types.StreamResponse.toJSON(update);
-  return { frame: frame(json), taskId: taskIdOf(json) };
+): string {
+  return frame(types.StreamResponse.toJSON(update));
 }
 
 function toListRequest({ types }: ServerSdk, query: URLSearchParams) {

@@ -7,48 +7,11 @@ const HEARTBEAT_MS = 15_000;
 /** Longest piece of work between two turns of the event loop, in milliseconds. */
 const SLICE_MS = 1;
 
-/** The callers of running tasks that read more slowly than their task writes. */
-export class SlowReaders {
-  readonly #waiting = new Map<string, Promise<void>>();
-
-  /** Resolves when the caller of a task has caught up; `undefined` if it has. */
-  ready(taskId: string): Promise<void> | undefined {
-    return this.#waiting.get(taskId);
-  }
-
-  /** Waits until a response takes more, or its caller has gone. */
-  async wait(taskId: string | undefined, response: ServerResponse): Promise<void> {
-    const drained = new Promise<void>((resolve) => {
-      const done = () => {
-        response.off("drain", done);
-        response.off("close", done);
-        resolve();
-      };
-      response.on("drain", done);
-      response.on("close", done);
-    });
-    if (taskId !== undefined) this.#waiting.set(taskId, drained);
-    await drained;
-    if (taskId !== undefined && this.#waiting.get(taskId) === drained) this.#waiting.delete(taskId);
-  }
-}
-
-/** What {@link sendEvents} writes. */
-export interface OutgoingEvent {
-  /** The frame, ready to be sent. */
-  frame: string;
-  taskId: string | undefined;
-}
-
 /**
  * Writes a stream of events. A caller that goes away does not end the task: its updates are taken to their end all the
  * same, because taking them is what keeps the stored task up to date for callers that come back.
  */
-export async function sendEvents(
-  response: ServerResponse,
-  events: AsyncIterable<OutgoingEvent>,
-  slow: SlowReaders,
-): Promise<void> {
+export async function sendEvents(response: ServerResponse, frames: AsyncIterable<string>): Promise<void> {
   response.writeHead(200, {
     "content-type": "text/event-stream",
     "cache-control": "no-store",
@@ -61,8 +24,8 @@ export async function sendEvents(
   response.on("close", () => clearInterval(heartbeat));
   let sliceStart = performance.now();
   try {
-    for await (const { frame, taskId } of events) {
-      if (!response.destroyed && !response.write(frame)) await slow.wait(taskId, response);
+    for await (const frame of frames) {
+      if (!response.destroyed && !response.write(frame)) await drained(response);
       if (performance.now() - sliceStart > SLICE_MS) {
         await nextTurn();
         sliceStart = performance.now();
@@ -72,6 +35,19 @@ export async function sendEvents(
     clearInterval(heartbeat);
     response.end();
   }
+}
+
+/** Resolves when a response takes more, or its caller has gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+  });
 }
 
 /** A server-sent event. */

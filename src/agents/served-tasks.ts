@@ -13,12 +13,15 @@ const PAGE_SIZE = 50;
 export class ServedTasks implements TaskStore {
   /** Most tasks that are kept after their end. */
   readonly #kept: number;
+  readonly #onSave: (taskId: string) => void;
   /** By caller and id, in order of last change. */
   readonly #tasks = new Map<string, Task>();
   readonly #ended = new Set<string>();
 
-  constructor(kept: number) {
+  /** @param onSave - told the task of every update that was taken in */
+  constructor(kept: number, onSave: (taskId: string) => void) {
     this.#kept = kept;
+    this.#onSave = onSave;
   }
 
   /** Number of tasks held. */
@@ -32,6 +35,7 @@ export class ServedTasks implements TaskStore {
   }
 
   async save(task: Task, context: ServerCallContext): Promise<void> {
+    this.#onSave(task.id);
     const key = keyOf(task.id, context);
     const kept = copyOf(task);
     for (const artifact of kept.artifacts) artifact.parts = joined(artifact.parts);

@@ -97,6 +97,8 @@ class Follower {
   #stream: UpdateStream | undefined;
   /** The read under way; still so after a stop, when its result may name the task to cancel. */
   #reading: ReturnType<UpdateStream["next"]> | undefined;
+  /** Updates that were read already. */
+  #ahead: Update[] | undefined;
   #wake: (() => void) | undefined;
   #isCanceled = false;
   #stopped: { reason: unknown } | undefined;
@@ -195,6 +197,9 @@ class Follower {
 
   /** The updates that came in; `undefined` when the connection has ended. */
   async #nextUpdates(): Promise<Update[] | undefined> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead !== undefined) return ahead;
     try {
       if (this.#stream === undefined) {
         this.#opening = this.#calls.open(this.#controller.signal);
@@ -273,16 +278,13 @@ class Follower {
       const delay = RECOVERY_DELAYS_MS[this.#recoveries++] ?? 0;
       if (delay > 0) await this.#pause(delay);
       try {
-        const stream = await this.#calls.subscribe?.(this.#taskId, this.#controller.signal);
-        if (stream !== undefined) {
-          this.#stream = stream;
-          return;
-        }
+        if (await this.#reopen()) return;
       } catch (error) {
         this.#throwIfStopped();
         if (isFinal(error)) throw error;
       }
       // Over already, or a peer that does not let tasks be followed again.
+      await this.#stream?.cancel();
       this.#stream = undefined;
       for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, LONGEST_POLL_MS)) {
         let event: A2AEvent;
@@ -303,6 +305,19 @@ class Follower {
         await this.#pause(waitMs);
       }
     }
+  }
+
+  /** Follows the task on another connection; `false` if the peer cannot do that, or ends that connection at once. */
+  async #reopen(): Promise<boolean> {
+    const opening = this.#calls.subscribe?.(this.#taskId, this.#controller.signal);
+    const stream = opening && (await this.#orStopped(opening));
+    const updates = await this.#orStopped(Promise.resolve(stream?.next()));
+    if (stream === undefined || updates === undefined) return false;
+    this.#stream = stream;
+    // Some servers say only in the stream that there is nothing to follow.
+    const first = updates[0]?.();
+    this.#ahead = first === undefined ? updates : [() => first, ...updates.slice(1)];
+    return true;
   }
 
   /** Before the end of a stream that was broken: updates that fell between two connections. */
