@@ -1,6 +1,7 @@
 import { A2AError } from "../errors.js";
 import { readBytes } from "./body.js";
 import type { GuardedFetch } from "./guarded-fetch.js";
+import { retryAfterMs } from "./http-status.js";
 import type { Limits } from "./limits.js";
 import { placeOf } from "./network-policy.js";
 
@@ -131,8 +132,7 @@ function freshUntil({ headers }: Response, maxAgeMs: number): number | undefined
 
 function unavailable(url: URL, { status, headers }: Response): A2AError {
   const busy = status === 429 || status >= 500;
-  const seconds = Number(headers.get("retry-after") ?? "");
-  const wait = busy && seconds > 0 ? { retryAfterMs: Math.min(seconds, 60) * 1000 } : {};
+  const wait = busy ? { retryAfterMs: retryAfterMs(headers.get("retry-after")) } : {};
   return new A2AError(`${placeOf(url)} answered ${status} instead of an agent card`, {
     code: "CARD_UNAVAILABLE",
     category: busy ? "transient" : "permanent",

@@ -24,7 +24,7 @@ const FAILURE = "agentFailure";
 const QUOTED = 300;
 
 /** What the error text of a peer becomes within a message: one short line without control characters. */
-export function quoted(text: string): string {
+function quoted(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
   return line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line;
 }

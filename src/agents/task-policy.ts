@@ -87,9 +87,10 @@ export function applyTaskPolicy(
 }
 
 function violation(where: string, rule: keyof TaskPolicy, why: string): A2AError {
+  const passes = rule === "maxConcurrency";
   return new A2AError(`${where}: the policy does not allow this task: ${why}`, {
     code: "POLICY_VIOLATION",
-    category: rule === "maxConcurrency" ? "transient" : "permanent",
+    category: passes ? "transient" : "permanent",
     context: { rule },
   });
 }

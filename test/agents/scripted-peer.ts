@@ -25,7 +25,7 @@ export interface ScriptedPeer {
 }
 
 export const TASK = "task-1";
-export const CONTEXT = "context-1";
+const CONTEXT = "context-1";
 
 /** Writes an event stream for one call. */
 export class EventWriter {
@@ -82,7 +82,7 @@ export class EventWriter {
   }
 }
 
-export function status(state: string, text?: string): object {
+function status(state: string, text?: string): object {
   const message = { messageId: "m", role: "ROLE_AGENT", parts: [{ text }] };
   return { state: `TASK_STATE_${state}`, ...(text === undefined ? {} : { message }) };
 }
@@ -103,7 +103,7 @@ export function artifact(text: string): object {
 }
 
 /** A card for a peer at an origin. */
-export function cardAt(origin: string, more: object = {}): object {
+function cardAt(origin: string, more: object = {}): object {
   return {
     name: "Scripted",
     description: "Does as the test says",
