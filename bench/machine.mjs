@@ -22,7 +22,7 @@ export function describeConditions() {
 }
 
 /** Tells builds of the native engine apart: the first digits of the SHA-256 of its file. */
-function engineDigest() {
+export function engineDigest() {
   const folder = new URL("native/", packageCopy);
   const file = readdirSync(folder).find((name) => name.endsWith(".node"));
   if (file === undefined) return undefined;

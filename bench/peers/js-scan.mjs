@@ -3,7 +3,7 @@ import { readFloats, writeNumbers } from "../datasets/matrix.mjs";
 /**
  * The exact scan anybody can write, with some care: one loop over a `Float32Array` of unit vectors, no library.
  *
- * @returns {import("../indexes/request.mjs").Peer}
+ * @returns {import("../measure/request.mjs").Peer}
  */
 export function createPeer() {
   /** @type {Float32Array} */

@@ -1,16 +1,20 @@
 import usearch from "usearch";
+import { allRows, rowAt } from "./rows.mjs";
 
-/** usearch; its points are values of `expansion_search`. @returns {import("../indexes/request.mjs").Peer} */
+/** @typedef {import("../measure/request.mjs").Peer} Peer */
+/** @typedef {import("../measure/request.mjs").Settings} Settings */
+
+/** usearch; its points are values of `expansion_search`. @returns {Peer} */
 export function createPeer() {
   /** @type {import("usearch").Index} */
   let index;
   let dimensions = 0;
-  /** @type {import("../indexes/request.mjs").Settings} */
+  /** @type {Settings} */
   let options = {};
 
   let expansion = 0;
 
-  const open = (/** @type {import("../indexes/request.mjs").Settings} */ point) => {
+  const open = (/** @type {Settings} */ point) => {
     expansion = Number(point.expansionSearch);
     const config = {
       dimensions,
@@ -23,16 +27,22 @@ export function createPeer() {
     };
     return new usearch.Index(/** @type {any} */ (config));
   };
+  /** @type {(...args: Parameters<NonNullable<Peer["buildRows"]>>) => void} */
+  const buildRows = (rows, vectors, width, settings, point) => {
+    dimensions = width;
+    options = settings;
+    index = open(point);
+    add(rows, vectors);
+  };
+  const add = (/** @type {Int32Array} */ rows, /** @type {Float32Array} */ vectors) => {
+    // On as many threads as there are cores.
+    index.add(BigUint64Array.from(rows, BigInt), vectors, 0);
+  };
 
   return {
-    build(base, width, settings, point) {
-      dimensions = width;
-      options = settings;
-      index = open(point);
-      const keys = BigUint64Array.from({ length: base.length / width }, (_, row) => BigInt(row));
-      // On as many threads as there are cores.
-      index.add(keys, base, 0);
-    },
+    build: (base, width, settings, point, file) =>
+      buildRows(allRows(base.length / width), base, width, settings, point, file),
+    buildRows,
     save: (file) => index.save(file),
     load(file, width, settings, point) {
       dimensions = width;
@@ -50,9 +60,11 @@ export function createPeer() {
     rows: ({ keys }) => Array.from(keys, Number),
     searchBatch: (queries, k) => {
       const rows = Array.from({ length: queries.length / dimensions }, (_, row) =>
-        queries.subarray(row * dimensions, (row + 1) * dimensions),
+        rowAt(queries, dimensions, row),
       );
       return index.search(rows, k, 0);
     },
+    add,
+    remove: (rows) => index.remove(BigUint64Array.from(rows, BigInt)),
   };
 }
