@@ -8,6 +8,7 @@ use rulake::{
 };
 
 use crate::choices::Choices;
+use crate::scramble::scramble;
 use crate::{damage, repair};
 
 /// Relative names and contents.
@@ -58,7 +59,8 @@ pub fn sample(dir: &Path) -> Files {
     files
 }
 
-fn collect(root: &Path, dir: &Path, files: &mut Files) {
+/// Adds the files in a directory and below, with names relative to `root`.
+pub fn collect(root: &Path, dir: &Path, files: &mut Files) {
     for entry in std::fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -79,41 +81,7 @@ pub fn damage(name: &Path, bytes: &mut Vec<u8>, other: &[u8], choices: &mut Choi
         *bytes = damage::damage(bytes, &[], choices).bytes;
         return;
     }
-    for _ in 0..=choices.below(3) {
-        match choices.below(8) {
-            0 => bytes.truncate(choices.below(bytes.len() + 1)),
-            1 => bytes.extend_from_slice(other),
-            2 if !bytes.is_empty() => {
-                let (from, to) = (choices.below(bytes.len()), choices.below(bytes.len()));
-                let len = choices.below(100).min(bytes.len() - from.max(to));
-                bytes.copy_within(from..from + len, to);
-            }
-            3 | 4 => {
-                let width = choices.pick(&[1, 2, 4, 8]);
-                // Fields are aligned to their width, more often than not.
-                let at = choices.below(bytes.len()) / width * width;
-                if let Some(field) = bytes.get_mut(at..at + width) {
-                    let mut word = [0; 8];
-                    word[..width].copy_from_slice(field);
-                    let value = choices.number(u64::from_le_bytes(word));
-                    field.copy_from_slice(&value.to_le_bytes()[..width]);
-                }
-            }
-            5 => {
-                let at = choices.below(bytes.len() + 1);
-                let digit = choices.pick(b"0123456789-\"{}[],:ntf\\");
-                bytes.insert(at, digit);
-            }
-            _ if bytes.is_empty() => {}
-            6 => {
-                bytes.remove(choices.below(bytes.len()));
-            }
-            _ => {
-                let at = choices.below(bytes.len());
-                bytes[at] = choices.byte();
-            }
-        }
-    }
+    scramble(bytes, other, choices);
     if choices.once_in(16) {
         return;
     }

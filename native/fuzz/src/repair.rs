@@ -6,6 +6,15 @@ use shake::digest::{ExtendableOutput, Update, XofReader};
 const SEALED: [&[u8]; 3] = [b"{\"body\":", b",\"shake256\":\"", b"\"}\n"];
 const HEX: usize = 64;
 
+/// SHAKE-256 of 32 bytes, as hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    let mut digest = [0; HEX / 2];
+    let mut hash = Shake256::default();
+    hash.update(bytes);
+    hash.finalize_xof().read(&mut digest);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A sealed JSON file: the digest of its body.
 pub fn sealed(bytes: &mut [u8]) {
     let [head, middle, tail] = SEALED.map(<[u8]>::len);
@@ -16,11 +25,7 @@ pub fn sealed(bytes: &mut [u8]) {
     else {
         return;
     };
-    let mut digest = [0; HEX / 2];
-    let mut hash = Shake256::default();
-    hash.update(&bytes[head..end]);
-    hash.finalize_xof().read(&mut digest);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest(&bytes[head..end]);
     bytes[end + middle..][..HEX].copy_from_slice(hex.as_bytes());
 }
 
