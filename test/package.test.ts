@@ -1,5 +1,13 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,6 +27,12 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
+/** What npm installs with the package. */
+const regular = Object.keys(
+  (JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as { dependencies: object })
+    .dependencies,
+);
+
 /** A project with the packed package, its dependencies, and nothing else but what is named. */
 async function project(name: string, packages: string[]): Promise<string> {
   const directory = path.join(scratch, name);
@@ -26,7 +40,7 @@ async function project(name: string, packages: string[]): Promise<string> {
   mkdirSync(installed, { recursive: true });
   writeFileSync(path.join(directory, "package.json"), "{}");
   await run("tar", ["-xzf", tarball, "-C", installed, "--strip-components=1"]);
-  for (const wanted of ["@huggingface/tokenizers", ...packages]) {
+  for (const wanted of [...regular, ...packages]) {
     const target = path.join(directory, "node_modules", wanted);
     mkdirSync(path.dirname(target), { recursive: true });
     symlinkSync(path.join(root, "node_modules", wanted), target, "junction");
@@ -92,6 +106,39 @@ const onnx = `
   await store.close();
 `;
 
+const agents = `
+  const main = async () => {
+    const server = createServer((request, response) => {
+      if (request.url === "/stream") return response.write(": open");
+      const { port } = server.address();
+      response.end(JSON.stringify({
+        name: "Echo",
+        supportedInterfaces: [
+          { url: "http://127.0.0.1:" + port, protocolBinding: "JSONRPC", protocolVersion: "1.0" },
+        ],
+      }));
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = "http://127.0.0.1:" + server.address().port;
+    const network = { allowLoopback: true };
+    const { fetch, close } = createGuardedFetch({ network });
+    const { card } = await discoverAgent(url, { fetch });
+    const response = await fetch(url + "/stream");
+    const failure = await A2APeer.connect(url, { network }).catch((error) => error.code + " " + error.hint);
+    console.log(card.name, response.status, failure);
+    await response.body.cancel();
+    // The connection that is kept for the next request does not keep the process.
+    await (await fetch(url)).text();
+    server.close();
+    server.closeIdleConnections();
+    const done = performance.now();
+    process.on("exit", () => {
+      if (performance.now() - done > 1_000) console.log("something kept the process");
+    });
+  };
+  main();
+`;
+
 describe("the packed package", () => {
   it("works with @langchain/core alone, in ESM and in CJS", async () => {
     const directory = await project("langchain", ["@langchain/core"]);
@@ -131,6 +178,18 @@ describe("the packed package", () => {
     );
     expect(failure).toContain("RUNTIME_NOT_FOUND");
     expect(failure).toContain("onnxruntime-node");
+  });
+
+  it("finds agents without the SDK, in ESM and in CJS, and says what to install for talking to them", async () => {
+    const directory = await project("agents", []);
+    const names = "A2APeer, createGuardedFetch, discoverAgent";
+    const esm = `import { createServer } from "node:http";
+      import { ${names} } from "rulake/agents";${agents}`;
+    const cjs = `const { createServer } = require("node:http");
+      const { ${names} } = require("rulake/agents");${agents}`;
+    const expected = "Echo 200 A2A_SDK_NOT_INSTALLED npm install @a2a-js/sdk";
+    expect(await runScript(directory, "main.mjs", esm)).toBe(expected);
+    expect(await runScript(directory, "main.cjs", cjs)).toBe(expected);
   });
 
   it("opens with the root entry alone what an adapter wrote", async () => {
