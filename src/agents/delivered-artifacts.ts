@@ -15,11 +15,15 @@ export class DeliveredArtifacts {
   readonly #known = new Map<string, Delivered>();
 
   /** Notes a chunk that is about to be given out. */
-  add({ artifactId = "", append, parts = [] }: A2AEvent): void {
-    const before = append ? this.#known.get(artifactId) : undefined;
-    const text = (before?.text ?? "") + textOf(parts);
-    const others = (before?.others ?? 0) + parts.filter((part) => !("text" in part)).length;
-    this.#known.set(artifactId, { text, others });
+  add({ artifactId = "", append, parts = [], text = textOf(parts) }: A2AEvent): void {
+    let others = 0;
+    for (const part of parts) if (!("text" in part)) others++;
+    const known = append ? this.#known.get(artifactId) : undefined;
+    if (known === undefined) this.#known.set(artifactId, { text, others });
+    else {
+      known.text += text;
+      known.others += others;
+    }
   }
 
   /** Takes the artifacts of a snapshot for given out. */

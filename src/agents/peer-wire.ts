@@ -7,12 +7,12 @@ import type { PeerInterface } from "./peer-interface.js";
 import { fromRemote, fromRpcError } from "./remote-error.js";
 import { SseReader } from "./sse-reader.js";
 
-/** An update that came in; reading it throws if it makes no sense. */
-export type Update = () => StreamResponse;
-
-/** Updates of a task as they come in; `next` gives those of one chunk, `undefined` at the end of the connection. */
-export interface UpdateStream {
-  next(): Promise<Update[] | undefined>;
+/** Updates of a task as they come in. */
+export interface UpdateStream<Raw = unknown> {
+  /** Those of one chunk, not read yet; `undefined` at the end of the connection. */
+  next(): Promise<readonly Raw[] | undefined>;
+  /** Throws if the update makes no sense. */
+  read(raw: Raw): StreamResponse;
   cancel(): Promise<void>;
 }
 
@@ -99,9 +99,10 @@ export class PeerWire {
     const reader = new SseReader(body, eventBytes);
     const decode = decoder(sdk, offer, id, where);
     return {
-      next: async () => (await reader.next())?.map((event) => () => decode(event)),
+      next: () => reader.next(),
+      read: decode,
       cancel: () => reader.cancel(),
-    };
+    } satisfies UpdateStream<SseEvent> as UpdateStream;
   }
 }
 
@@ -154,7 +155,12 @@ function requestId(init: RequestInit | undefined): unknown {
   return (JSON.parse(init.body) as { id?: unknown }).id;
 }
 
-type Decode = (event: { event?: string | undefined; data: string }) => StreamResponse;
+interface SseEvent {
+  event?: string | undefined;
+  data: string;
+}
+
+type Decode = (event: SseEvent) => StreamResponse;
 
 function decoder({ types, legacy }: ClientSdk, offer: PeerInterface, id: unknown, where: string): Decode {
   if (offer.binding === "HTTP+JSON") {
@@ -213,13 +219,14 @@ function grpcStream(events: AsyncGenerator<StreamResponse, void, undefined>, whe
     next: async () => {
       try {
         const { done, value } = await events.next();
-        return done ? undefined : [() => value];
+        return done ? undefined : [value];
       } catch (error) {
         throw fromRemote(error, where);
       }
     },
+    read: (update) => update,
     cancel: async () => {
       await events.return();
     },
-  };
+  } satisfies UpdateStream<StreamResponse> as UpdateStream;
 }

@@ -1,3 +1,4 @@
+import type { StreamResponse } from "@a2a-js/sdk";
 import { A2AError } from "../errors.js";
 import { invalidOption } from "../options.js";
 import { withRetry } from "../retry.js";
@@ -16,7 +17,7 @@ import {
   type PeerCallOptions,
   type SendOptions,
 } from "./peer-options.js";
-import { PeerWire, type Update, type UpdateStream } from "./peer-wire.js";
+import { PeerWire, type UpdateStream } from "./peer-wire.js";
 import { fromWirePushConfig, type PushConfig, toWirePushConfig } from "./push-config.js";
 import { agentFailure, fromRemote } from "./remote-error.js";
 import { type A2ATask, TaskAssembly, taskOf } from "./task.js";
@@ -201,7 +202,7 @@ export class A2APeer implements AsyncDisposable {
     const open = async (inner: AbortSignal): Promise<UpdateStream> => {
       const call = { signal: inner, headers: options.headers };
       const snapshot = await this.#getTask(taskId, call, where);
-      return replay(() => ({ payload: { $case: "task", value: snapshot } }));
+      return replay({ payload: { $case: "task", value: snapshot } });
     };
     return this.#follow(open, { where, taskId, signal: options.signal });
   }
@@ -329,7 +330,7 @@ export class A2APeer implements AsyncDisposable {
     await this.close();
   }
 
-  async *#follow(
+  #follow(
     open: TaskCalls["open"],
     options: Omit<FollowOptions, "limits">,
   ): AsyncGenerator<A2AEvent, void, undefined> {
@@ -342,12 +343,13 @@ export class A2APeer implements AsyncDisposable {
       snapshot: async (taskId, signal) => taskEvent(await this.#getTask(taskId, { signal }, where)),
       cancel: (taskId) => this.#inBackground(this.cancel(taskId)),
     };
-    this.#running++;
-    try {
-      yield* followTask(calls, { ...options, limits: this.#limits });
-    } finally {
+    const onEnd = () => {
       this.#running--;
-    }
+    };
+    const onStart = () => {
+      this.#running++;
+    };
+    return followTask(calls, { ...options, onStart, onEnd, limits: this.#limits });
   }
 
   #inBackground(work: Promise<unknown>): Promise<void> {
@@ -431,21 +433,20 @@ type Answer = Awaited<ReturnType<PeerWire["transport"]["sendMessage"]>>;
 
 /** The answer of a peer that does not stream, as a stream: the rest of a task comes from asking after it. */
 function single(answer: Answer): UpdateStream {
-  return replay(() =>
-    "messageId" in answer
-      ? { payload: { $case: "message", value: answer } }
-      : { payload: { $case: "task", value: answer } },
-  );
+  return "messageId" in answer
+    ? replay({ payload: { $case: "message", value: answer } })
+    : replay({ payload: { $case: "task", value: answer } });
 }
 
-function replay(update: Update): UpdateStream {
-  let rest: Update[] | undefined = [update];
+function replay(update: StreamResponse): UpdateStream {
+  let rest: StreamResponse[] | undefined = [update];
   return {
     next: async () => {
       const now = rest;
       rest = undefined;
       return now;
     },
+    read: (raw) => raw,
     cancel: async () => {},
-  };
+  } satisfies UpdateStream<StreamResponse> as UpdateStream;
 }

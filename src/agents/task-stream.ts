@@ -3,7 +3,7 @@ import { A2AError, RuLakeError } from "../errors.js";
 import { nextTurn } from "../turns.js";
 import { DeliveredArtifacts } from "./delivered-artifacts.js";
 import { type Limits, limitExceeded } from "./limits.js";
-import type { Update, UpdateStream } from "./peer-wire.js";
+import type { UpdateStream } from "./peer-wire.js";
 import { agentFailure, fromRemote } from "./remote-error.js";
 import { type A2AEvent, failedUpdate, toEvent } from "./task-event.js";
 import { endsStream, type TaskState } from "./task-state.js";
@@ -32,7 +32,12 @@ export interface FollowOptions {
   signal?: AbortSignal | undefined;
   /** Longest time the task may take, in milliseconds, beside `limits.totalMs`. */
   maxDurationMs?: number | undefined;
+  /** Told when the first request goes out, and when the stream is over, however it ends. */
+  onStart?: () => void;
+  onEnd?: () => void;
 }
+
+const NOTHING: readonly A2AEvent[] = [];
 
 /** Longest piece of work between two turns of the event loop, in milliseconds. */
 const SLICE_MS = 1;
@@ -61,26 +66,19 @@ const RECOVERABLE = new Set(["CONNECTION_LOST", "PEER_BUSY", "PEER_UNREACHABLE"]
  * @throws {@link A2AError} `FOREIGN_EVENT`, `RESPONSE_TOO_LARGE`, `STREAM_INTERRUPTED`, `TASK_TIMEOUT`, and what the calls
  * throw; the signal's reason
  */
-export async function* followTask(
+export function followTask(
   calls: TaskCalls,
   options: FollowOptions,
 ): AsyncGenerator<A2AEvent, void, undefined> {
-  const { signal, where, limits } = options;
-  signal?.throwIfAborted();
-  const follower = new Follower(calls, options);
-  const maxMs = Math.min(limits.totalMs, options.maxDurationMs ?? Number.POSITIVE_INFINITY);
-  const onAbort = () => follower.stop(signal?.reason);
-  const timer = setTimeout(() => follower.stop(tooLong(where, maxMs)), maxMs);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  try {
-    yield* follower.events();
-  } catch (error) {
-    if (RuLakeError.isInstance(error) && error.category === "permanent") follower.cancel();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
-    follower.close();
+  return new Follower(calls, options).events();
+}
+
+/** An update that needs no reading any more. */
+class ReadUpdate {
+  readonly update: StreamResponse;
+
+  constructor(update: StreamResponse) {
+    this.update = update;
   }
 }
 
@@ -98,7 +96,7 @@ class Follower {
   /** The read under way; still so after a stop, when its result may name the task to cancel. */
   #reading: ReturnType<UpdateStream["next"]> | undefined;
   /** Updates that were read already. */
-  #ahead: Update[] | undefined;
+  #ahead: readonly unknown[] | undefined;
   #wake: (() => void) | undefined;
   #isCanceled = false;
   #stopped: { reason: unknown } | undefined;
@@ -115,22 +113,22 @@ class Follower {
   }
 
   /** The deadline or the caller's signal: nothing more is given out, and the peer is told. */
-  stop(reason: unknown): void {
+  #stop(reason: unknown): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = { reason };
-    this.cancel();
+    this.#cancel();
     this.#wake?.();
   }
 
   /** Tells the peer, once, that nobody waits for its task any more. */
-  cancel(): void {
+  #cancel(): void {
     if (this.#isCanceled || this.#taskId === "") return;
     this.#isCanceled = true;
     // Best effort: whatever comes of it, the caller has its reason already.
     this.#calls.cancel(this.#taskId).catch(() => {});
   }
 
-  close(): void {
+  #close(): void {
     const end = () => {
       this.#stream?.cancel().catch(() => {});
       this.#controller.abort();
@@ -152,51 +150,73 @@ class Follower {
         const updates = await (this.#reading ?? this.#stream.next());
         this.#reading = undefined;
         if (updates === undefined) return;
-        this.#taskId = updates.map((update) => toEvent(update()).taskId).find((id) => id !== "") ?? "";
+        const named = updates.map((update) => this.#read(update).taskId);
+        this.#taskId = named.find((id) => id !== "") ?? "";
       }
-      this.cancel();
+      this.#cancel();
     } finally {
       clearTimeout(timer);
     }
   }
 
   async *events(): AsyncGenerator<A2AEvent, void, undefined> {
-    this.#sliceStart = performance.now();
-    let isFirst = true;
-    for (;;) {
-      const updates = await this.#nextUpdates();
-      for (const update of updates ?? []) {
-        const event = this.#read(update);
-        this.#check(event);
-        if (isFirst && event.type === "task" && this.#options.continues) {
-          this.#delivered.replace(event.artifacts ?? []);
+    const { signal, where, limits, maxDurationMs = Number.POSITIVE_INFINITY, onStart, onEnd } = this.#options;
+    signal?.throwIfAborted();
+    const maxMs = Math.min(limits.totalMs, maxDurationMs);
+    const onAbort = () => this.#stop(signal?.reason);
+    const timer = setTimeout(() => this.#stop(tooLong(where, maxMs)), maxMs);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    onStart?.();
+    try {
+      // One generator from the connection to the consumer: each more would cost every update some turns of promises.
+      let isFirst = true;
+      this.#sliceStart = performance.now();
+      for (;;) {
+        const updates = await this.#nextUpdates();
+        for (const update of updates ?? []) {
+          const event = this.#read(update);
+          this.#check(event);
+          if (isFirst && event.type === "task" && this.#options.continues) {
+            this.#delivered.replace(event.artifacts ?? []);
+          }
+          isFirst = false;
+          const ends = endsStream(event.state) || (event.type === "message" && this.#taskId === "");
+          if (ends && this.#broken && event.type !== "task") yield* this.#reconcile();
+          for (const chunk of this.#give(event)) yield chunk;
+          this.#throwIfStopped();
+          yield event;
+          this.#throwIfStopped();
+          if (ends) return;
+          if (performance.now() - this.#sliceStart > SLICE_MS) await this.#letGo();
         }
-        isFirst = false;
-        const ends = endsStream(event.state) || (event.type === "message" && this.#taskId === "");
-        if (ends && this.#broken && event.type !== "task") yield* this.#reconcile();
-        yield* this.#give(event);
-        if (ends) return;
-        if (performance.now() - this.#sliceStart > SLICE_MS) await this.#letGo();
+        if (updates !== undefined) continue;
+        yield* this.#recover();
+        if (this.#stream === undefined) return;
       }
-      if (updates !== undefined) continue;
-      yield* this.#recover();
-      if (this.#stream === undefined) return;
+    } catch (error) {
+      // The peer broke the rules or a limit: it need not go on.
+      if (RuLakeError.isInstance(error) && error.category === "permanent") this.#cancel();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      this.#close();
+      onEnd?.();
     }
   }
 
-  /** Gives out an event; of a snapshot first the chunks that are new to the consumer. */
-  *#give(event: A2AEvent): Generator<A2AEvent, void, undefined> {
-    if (event.type === "task") {
-      for (const chunk of this.#delivered.missing(event)) yield chunk;
-      this.#delivered.replace(event.artifacts ?? []);
-    } else if (event.type === "artifact") this.#delivered.add(event);
+  /** Notes an event that is about to be given out; the chunks of a snapshot that come before it. */
+  #give(event: A2AEvent): readonly A2AEvent[] {
     if (event.state !== undefined) this.#state = event.state;
-    yield event;
-    this.#throwIfStopped();
+    if (event.type === "artifact") this.#delivered.add(event);
+    if (event.type !== "task") return NOTHING;
+    const missing = this.#delivered.missing(event);
+    this.#delivered.replace(event.artifacts ?? []);
+    return missing;
   }
 
   /** The updates that came in; `undefined` when the connection has ended. */
-  async #nextUpdates(): Promise<Update[] | undefined> {
+  async #nextUpdates(): Promise<readonly unknown[] | undefined> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
     if (ahead !== undefined) return ahead;
@@ -208,21 +228,21 @@ class Follower {
       this.#reading = this.#stream.next();
       const updates = await this.#orStopped(this.#reading);
       this.#reading = undefined;
-      // Waiting gave the event loop its turns.
-      this.#sliceStart = performance.now();
       return updates;
     } catch (error) {
       this.#throwIfStopped();
       const known = fromRemote(error, this.#options.where);
       const isConnection = A2AError.isInstance(known) && RECOVERABLE.has(known.code);
       if (isConnection && this.#stream !== undefined) return undefined;
-      return [() => this.#failed(known)];
+      return [new ReadUpdate(this.#failed(known))];
     }
   }
 
-  #read(update: Update): A2AEvent {
+  #read(update: unknown): A2AEvent {
+    if (update instanceof ReadUpdate) return toEvent(update.update);
+    if (this.#stream === undefined) throw new TypeError("unreachable: updates come from a stream");
     try {
-      return toEvent(update());
+      return toEvent(this.#stream.read(update));
     } catch (error) {
       return toEvent(this.#failed(fromRemote(error, this.#options.where)));
     }
@@ -300,7 +320,11 @@ class Follower {
         const isNews = event.state !== this.#state || this.#delivered.missing(event).length > 0;
         // A snapshot is no progress: a peer whose connections break at once would be asked for ever.
         if (!isNews) this.#recoveries = attempts;
-        if (isNews || endsStream(event.state)) yield* this.#give(event);
+        if (isNews || endsStream(event.state)) {
+          for (const chunk of this.#give(event)) yield chunk;
+          this.#throwIfStopped();
+          yield event;
+        }
         if (endsStream(event.state)) return;
         await this.#pause(waitMs);
       }
@@ -312,11 +336,10 @@ class Follower {
     const opening = this.#calls.subscribe?.(this.#taskId, this.#controller.signal);
     const stream = opening && (await this.#orStopped(opening));
     const updates = await this.#orStopped(Promise.resolve(stream?.next()));
-    if (stream === undefined || updates === undefined) return false;
+    if (stream === undefined || updates?.[0] === undefined) return false;
     this.#stream = stream;
     // Some servers say only in the stream that there is nothing to follow.
-    const first = updates[0]?.();
-    this.#ahead = first === undefined ? updates : [() => first, ...updates.slice(1)];
+    this.#ahead = [new ReadUpdate(stream.read(updates[0])), ...updates.slice(1)];
     return true;
   }
 
