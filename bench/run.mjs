@@ -10,6 +10,7 @@ import * as recallQps from "./commands/recall-qps.mjs";
 import { writeSummary } from "./commands/summary.mjs";
 import { datasetNames, openDataset } from "./datasets/dataset.mjs";
 import { buildPackage, copyPackage, installPeers } from "./install.mjs";
+import * as lake from "./lake/compare.mjs";
 
 /** @typedef {import("./datasets/dataset.mjs").Dataset} Dataset */
 
@@ -28,6 +29,7 @@ const commands = {
   filtered,
   churn,
   overhead,
+  lake,
   datasets: {
     about: "only make the data sets",
     async run({ folder: _, ...about }) {
