@@ -11,7 +11,7 @@
  * @property {string} peer module in `bench/peers`
  * @property {string} [from] package (npm, PyPI) or crate whose version is reported
  * @property {Settings} settings how the index is built
- * @property {Settings[]} points how it is searched; the first is what a user gets who sets nothing
+ * @property {Settings[]} points how it is searched; the first is what a user gets who sets nothing, if there is that
  * @property {number} [queries] fewer queries, for what is slow and exact
  * @property {boolean} [promises] whether it takes `recallTarget` as a promise that is checked
  * @property {Settings[]} [filtered] points of `filtered`
@@ -243,7 +243,8 @@ export const lineup = [
     peer: "faiss_index",
     from: "faiss-cpu",
     settings: { factory: "RR{dimensions},IVF{lists},RaBitQfs,Refine(SQ8)", listsPerRoot: 4 },
-    points: cross(sweep("nprobe", NPROBE), sweep("refineFactor", [5, 10, 20, 40])),
+    points: cross(sweep("nprobe", NPROBE), sweep("refineFactor", [5, 10, 20])),
+    queries: 500,
   },
   {
     id: "faiss-hnsw",
@@ -265,6 +266,15 @@ export const lineup = [
     queries: 200,
   },
 ];
+
+/**
+ * Whether the first point of an entry is what a user gets who sets nothing; in Python, one has to say how to search.
+ *
+ * @param {string} id
+ */
+export function hasDefault(id) {
+  return lineup.some((entry) => entry.id === id && entry.runtime !== "python");
+}
 
 /**
  * Those of the lineup that are asked for and can take part.

@@ -45,7 +45,7 @@ async function embedAll(embedder, texts, folder) {
     writeFileSync(stamp, digest);
   }
   let done = Math.floor(statSync(file).size / rowBytes);
-  truncateSync(file, done * rowBytes);
+  if (done < texts.length) truncateSync(file, done * rowBytes);
   const progress = new Progress("texts embedded", texts.length, { from: done, everySeconds: 10 });
   while (done < texts.length) {
     const vectors = await embedder.embedBatch(texts.slice(done, done + PORTION));

@@ -36,7 +36,7 @@ export function createPeer() {
     width = dimensions;
     rmSync(file, { recursive: true, force: true });
     const database = await lancedb.connect(file);
-    const [first, ...rest] = batches(rows, vectors, dimensions, columns);
+    const [first, ...rest] = batches(rows, padded(vectors, dimensions), padding(dimensions), columns);
     table = await database.createTable(TABLE, /** @type {any} */ (first));
     for (const batch of rest) await table.add(/** @type {any} */ (batch));
     const config = lancedb.Index.ivfRq({ ...settings, distanceType: "cosine" });
@@ -58,24 +58,49 @@ export function createPeer() {
       create(rows, vectors, dimensions, settings, file),
     // What was written is on disk; this gives new rows to the index and merges files.
     save: () => table.optimize({ cleanupOlderThan: new Date() }),
-    async load(file) {
+    async load(file, dimensions) {
+      width = dimensions;
       table = await (await lancedb.connect(file)).openTable(TABLE);
     },
     use(settings) {
       point = settings;
     },
+    prepare: (query) => padded(query, query.length),
     search: ask,
-    searchAsync: ask,
+    searchAsync: (query, k) => ask(padded(query, query.length), k),
     rows: (found) => found.map((/** @type {{ id: number }} */ { id }) => id),
     filter(_rows, at) {
       filter = `f${at} = 1`;
     },
     async add(rows, vectors) {
-      for (const batch of batches(rows, vectors, width, [])) await table.add(/** @type {any} */ (batch));
+      for (const batch of batches(rows, padded(vectors, width), padding(width), []))
+        await table.add(/** @type {any} */ (batch));
     },
     remove: (rows) => table.delete(`id IN (${rows.join(",")})`),
     close: () => table.close(),
   };
+}
+
+/** IVF_RQ takes dimensions by the eight. @param {number} dimensions */
+function padding(dimensions) {
+  return Math.ceil(dimensions / 8) * 8;
+}
+
+/**
+ * The rows with zeros after them, which change no cosine.
+ *
+ * @param {Float32Array} vectors
+ * @param {number} dimensions
+ */
+function padded(vectors, dimensions) {
+  const wide = padding(dimensions);
+  if (wide === dimensions) return vectors;
+  const count = vectors.length / dimensions;
+  const matrix = new Float32Array(count * wide);
+  for (let row = 0; row < count; row++) {
+    matrix.set(vectors.subarray(row * dimensions, (row + 1) * dimensions), row * wide);
+  }
+  return matrix;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { hasDefault } from "../lineup.mjs";
 import { escaped, lookOf, marker, placeAndTime } from "./looks.mjs";
 import { logScale } from "./scale.mjs";
 
@@ -93,7 +94,7 @@ function curve({ id, title, points }, x, y) {
     const how = Object.entries(point.settings).map(([name, value]) => `${name} ${value}`);
     const about = `${title}, ${how.join(", ") || "no options"}: recall ${point.recall.toFixed(4)}, ${Math.round(point.cpuQps)} queries per CPU second`;
     const place = `translate(${x(point.recall).toFixed(1)} ${y(point.cpuQps).toFixed(1)})`;
-    const ring = at === 0 ? `<circle r="8" fill="none" stroke="${colour}"/>` : "";
+    const ring = at === 0 && hasDefault(id) ? `<circle r="8" fill="none" stroke="${colour}"/>` : "";
     const faded = at === 0 || best.includes(point) ? "" : ' opacity="0.35"';
     return `<g transform="${place}"${faded}><title>${escaped(about)}</title>${marker(shape)}${ring}</g>`;
   });

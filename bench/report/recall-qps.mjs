@@ -1,3 +1,4 @@
+import { hasDefault } from "../lineup.mjs";
 import { fastestAt } from "../measure/statistics.mjs";
 import { heading, nameOf, significant, table } from "./table.mjs";
 
@@ -94,7 +95,7 @@ function equalRecall(entry, { entries, dataset }) {
   });
   return [
     nameOf(entry),
-    plain ? `${Math.round(plain.cpuQps)} at ${plain.recall.toFixed(4)}` : "-",
+    plain && hasDefault(entry.id) ? `${Math.round(plain.cpuQps)} at ${plain.recall.toFixed(4)}` : "-",
     ...cells,
     `${significant(entry.build.build.cpu)}${reference ? ` (${significant(entry.build.build.cpu / reference.build.build.cpu)}x)` : ""}`,
     Math.round(entry.build.diskBytes / dataset.n),

@@ -24,7 +24,7 @@ export function requestFor(entry, dataset, { quick, step, index, points = entry.
     queries: path.join(folder, "queries.f32"),
     truth: path.join(folder, "truth.i32"),
     rounds: quick ? 2 : 5,
-    seconds: quick ? 2 : 20,
+    seconds: quick ? 2 : 10,
     queryCount: Math.min(
       dataset.queries,
       queries ?? entry.queries ?? dataset.queries,
