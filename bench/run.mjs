@@ -2,6 +2,7 @@
 // npm run bench -- <name> [options]: one command runs one comparison. See README.md.
 import { parseArgs } from "node:util";
 import { withLock } from "../scripts/lock.mjs";
+import * as a2a from "./commands/a2a.mjs";
 import * as build from "./commands/build.mjs";
 import * as churn from "./commands/churn.mjs";
 import * as filtered from "./commands/filtered.mjs";
@@ -20,7 +21,12 @@ import * as lake from "./lake/compare.mjs";
  * @property {string[]} only
  */
 
-/** @typedef {{ about: string; run(dataset: Dataset, options: Options): Promise<void> }} Command */
+/**
+ * @typedef {object} Command
+ * @property {string} about
+ * @property {boolean} [standalone] it needs no data set, and runs once
+ * @property {(dataset: Dataset, options: Options) => Promise<void>} run
+ */
 
 /** @type {Record<string, Command>} */
 const commands = {
@@ -30,6 +36,7 @@ const commands = {
   churn,
   overhead,
   lake,
+  a2a,
   datasets: {
     about: "only make the data sets",
     async run({ folder: _, ...about }) {
@@ -98,10 +105,13 @@ async function work() {
     if (!values["no-build"]) buildPackage();
     copyPackage();
   }
-  for (const name of chosen.length > 0 ? list(values.dataset) : []) {
+  const options = { quick: values.quick, only: list(values.only) };
+  const none = /** @type {Dataset} */ ({});
+  for (const command of chosen.filter(({ standalone }) => standalone)) await command.run(none, options);
+  const overData = chosen.filter(({ standalone }) => !standalone);
+  for (const name of overData.length > 0 ? list(values.dataset) : []) {
     const dataset = await openDataset(name, { n: wantedRows() });
-    for (const command of chosen)
-      await command.run(dataset, { quick: values.quick, only: list(values.only) });
+    for (const command of overData) await command.run(dataset, options);
   }
   if (!values.quick) writeSummary();
 }

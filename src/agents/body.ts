@@ -129,7 +129,8 @@ function largestBody(message: IncomingMessage, limits: Limits): { limit: keyof L
 function admission(message: IncomingMessage, limits: Limits): (piece: Buffer) => void {
   const { limit, bytes } = largestBody(message, limits);
   const events = isEventStream(message);
-  const json = events || isJson(message) ? new JsonScan(limits.jsonDepth, events) : undefined;
+  const isLooked = events ? limits.jsonDepth < Number.MAX_SAFE_INTEGER : isJson(message);
+  const json = isLooked ? new JsonScan(limits.jsonDepth, events) : undefined;
   let length = 0;
   return (piece) => {
     length += piece.length;

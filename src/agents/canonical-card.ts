@@ -19,25 +19,22 @@ export interface CanonicalPayload {
 }
 
 /**
- * The payloads that a signature of a card may be over, in the order in which they are tried. Made from the JSON as it
- * came: objects that an SDK decoded have lost fields.
+ * The payloads that a signature of a card may be over, in the order in which they are tried, and each made when it is
+ * asked for. Made from the JSON as it came: objects that an SDK decoded have lost fields.
  *
  * Sources: A2A 1.0, 8.4; a2aproject/A2A#2122 and a2aproject/a2a-js#627 on the two readings of it.
  */
-export function canonicalPayloads(card: Record<string, unknown>): CanonicalPayload[] {
+export function* canonicalPayloads(card: Record<string, unknown>): Generator<CanonicalPayload> {
   const { signatures: _, ...unsigned } = card;
-  const forms: CanonicalPayload[] = [];
-  const add = (form: CanonicalForm, text: string) => {
-    if (!forms.some((other) => other.text === text)) forms.push({ form, text });
-  };
-  if (isLegacyCard(card)) add("sdk-0.3", pythonJson(withoutEmpty(withoutLegacyDefaults(unsigned)) ?? {}));
-  else {
+  if (isLegacyCard(card)) {
+    const text = pythonJson(withoutEmpty(withoutLegacyDefaults(unsigned)) ?? {});
+    yield { form: "sdk-0.3", text };
+  } else {
     const known = project(card, CARD_SHAPE);
-    add("sdk", jcs(withoutEmpty(known) ?? {}));
-    add("spec", jcs(known));
+    yield { form: "sdk", text: jcs(withoutEmpty(known) ?? {}) };
+    yield { form: "spec", text: jcs(known) };
   }
-  add("raw", jcs(unsigned));
-  return forms;
+  yield { form: "raw", text: jcs(unsigned) };
 }
 
 /** Whether a card is one of A2A 0.3: of both kinds of fields, those of 1.0 count. */

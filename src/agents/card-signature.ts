@@ -1,8 +1,10 @@
-import { calculateJwkThumbprint, flattenedVerify, type JWK } from "jose";
+import { calculateJwkThumbprint, type JWK } from "jose";
 import { A2AError } from "../errors.js";
+import { nextTurn } from "../turns.js";
 import { type CanonicalForm, type CanonicalPayload, canonicalPayloads } from "./canonical-card.js";
 import { isObject } from "./card-shape.js";
 import { parseJson } from "./json-scan.js";
+import { isAllowedAlgorithm, verifyJws } from "./jws-algorithm.js";
 import type { Limits } from "./limits.js";
 import type { CandidateKey, KeyHint, SigningKeys } from "./signing-keys.js";
 import type { Trust } from "./trust.js";
@@ -35,8 +37,6 @@ export interface SignedCard {
 /** More are a way to keep a client busy; an agent that changes its key needs two. */
 const MOST_SIGNATURES = 4;
 
-const ALGORITHMS = ["ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"];
-
 /** `JOSE` is what the specification recommends, `JWT` what a library writes by itself. */
 const TYPES = ["JOSE", "JOSE+JSON", "JWT"];
 
@@ -59,7 +59,7 @@ export async function verifySignatures(
   keys: SigningKeys,
   limits: Limits,
 ): Promise<[SignedCard, ...SignedCard[]]> {
-  const payloads = canonicalPayloads(card);
+  const payloads = new EncodedPayloads(card);
   const good: SignedCard[] = [];
   const failures: A2AError[] = [];
   const unavailable = new Set<string>();
@@ -116,7 +116,7 @@ function readHeader({ protected: text }: Signature, limits: Limits): KeyHint {
     throw invalid("its header is no JSON");
   }
   const { alg, kid, typ, jku, jwk, crit } = isObject(header) ? header : {};
-  if (typeof alg !== "string" || !ALGORITHMS.includes(alg)) throw invalid("its algorithm is not allowed");
+  if (!isAllowedAlgorithm(alg)) throw invalid("its algorithm is not allowed");
   if (typeof kid !== "string" || kid === "") throw invalid("it names no key");
   if (crit !== undefined) throw invalid("it demands an extension");
   if (typ !== undefined && !(typeof typ === "string" && TYPES.includes(typ.toUpperCase()))) {
@@ -133,7 +133,7 @@ function readHeader({ protected: text }: Signature, limits: Limits): KeyHint {
 async function verifyOne(
   signature: Signature,
   hint: KeyHint,
-  payloads: readonly CanonicalPayload[],
+  payloads: EncodedPayloads,
   cardUrl: URL,
   trust: Trust,
   keys: SigningKeys,
@@ -178,18 +178,43 @@ async function matching(
   signature: Signature,
   { alg }: KeyHint,
   jwk: JWK,
-  payloads: readonly CanonicalPayload[],
+  payloads: EncodedPayloads,
 ): Promise<CanonicalPayload | undefined> {
-  for (const candidate of payloads) {
-    const payload = Buffer.from(candidate.text).toString("base64url");
-    try {
-      await flattenedVerify({ ...signature, payload }, jwk, { algorithms: [alg] });
-      return candidate;
-    } catch {
-      // Another form, another key, or a key that does not fit the algorithm: all mean "not this one".
-    }
+  const bytes = Buffer.from(signature.signature, "base64url");
+  for await (const { payload, encoded } of payloads) {
+    const input = Buffer.from(`${signature.protected}.${encoded}`);
+    if (await verifyJws(alg, jwk, input, bytes)) return payload;
   }
   return undefined;
+}
+
+interface EncodedPayload {
+  payload: CanonicalPayload;
+  /** In base64url. */
+  encoded: string;
+}
+
+/** The payloads of a card, each made and encoded once, in a turn of the event loop of its own. */
+class EncodedPayloads {
+  readonly #rest: Iterator<CanonicalPayload>;
+  readonly #made: EncodedPayload[] = [];
+
+  constructor(card: Record<string, unknown>) {
+    this.#rest = canonicalPayloads(card);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<EncodedPayload> {
+    yield* this.#made;
+    for (;;) {
+      await nextTurn();
+      const { done, value: payload } = this.#rest.next();
+      if (done) return;
+      if (this.#made.some((other) => other.payload.text === payload.text)) continue;
+      const made = { payload, encoded: Buffer.from(payload.text).toString("base64url") };
+      this.#made.push(made);
+      yield made;
+    }
+  }
 }
 
 function invalid(why: string): A2AError {

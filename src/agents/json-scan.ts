@@ -62,7 +62,7 @@ export class JsonScan {
     else if (byte === 0x7b || byte === 0x5b) this.#open();
     else if (byte === 0x7d || byte === 0x5d) this.#depth--;
     else if (this.#suspicious && byte > 0x20) {
-      if (byte === COLON) throw refused("a key is named '__proto__'");
+      if (byte === COLON) throw refusedJson("a key is named '__proto__'");
       this.#suspicious = false;
     }
   }
@@ -115,7 +115,7 @@ export class JsonScan {
 
   #open(): void {
     this.#suspicious = false;
-    if (++this.#depth > this.#maxDepth) throw refused(`it is nested deeper than ${this.#maxDepth}`);
+    if (++this.#depth > this.#maxDepth) throw refusedJson(`it is nested deeper than ${this.#maxDepth}`);
   }
 
   #spellsProto(): boolean {
@@ -141,11 +141,12 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     // The parser's own message quotes the text, which may hold secrets.
-    throw refused("it is no JSON in UTF-8");
+    throw refusedJson("it is no JSON in UTF-8");
   }
 }
 
-function refused(why: string): A2AError {
+/** The error for JSON that is refused. */
+export function refusedJson(why: string): A2AError {
   return new A2AError(`The peer sent JSON that is refused: ${why}`, {
     code: "JSON_REFUSED",
     context: { why },

@@ -26,7 +26,10 @@ export interface Limits {
   streamBytes: number;
   /** Events of one stream. Default 100,000. */
   maxEvents: number;
-  /** Nesting of objects and arrays in any JSON. Default 64. */
+  /**
+   * Nesting of objects and arrays in any JSON. Default 64. With `Number.MAX_SAFE_INTEGER` the data of event streams are
+   * not looked at, for readers that do so themselves.
+   */
   jsonDepth: number;
 }
 

@@ -3,16 +3,19 @@ import type { RequestOptions, Transport } from "@a2a-js/sdk/client";
 import { A2AError } from "../errors.js";
 import type { ClientSdk } from "./a2a-sdk.js";
 import { guardedStatus } from "./http-status.js";
+import { checkJsonValue } from "./json-value.js";
+import type { Limits } from "./limits.js";
 import type { PeerInterface } from "./peer-interface.js";
 import { fromRemote, fromRpcError } from "./remote-error.js";
 import { SseReader } from "./sse-reader.js";
+import { type A2AEvent, textChunk, toEvent } from "./task-event.js";
 
 /** Updates of a task as they come in. */
 export interface UpdateStream<Raw = unknown> {
   /** Those of one chunk, not read yet; `undefined` at the end of the connection. */
   next(): Promise<readonly Raw[] | undefined>;
   /** Throws if the update makes no sense. */
-  read(raw: Raw): StreamResponse;
+  read(raw: Raw): A2AEvent;
   cancel(): Promise<void>;
 }
 
@@ -21,8 +24,8 @@ export interface PeerWireOptions {
   sdk: ClientSdk;
   offer: PeerInterface;
   fetch: typeof fetch;
-  /** Length from which an event of a stream is refused. */
-  eventBytes: number;
+  /** Of these, the size and depth of events are the business of the wire. */
+  limits: Readonly<Limits>;
 }
 
 /** A call's signal and headers. */
@@ -80,7 +83,8 @@ export class PeerWire {
     let answer: { body: ReadableStream<Uint8Array>; id: unknown } | undefined;
     // A transport for this one request: its fetch keeps the stream and gives the SDK an empty one.
     const transport = await createTransport(this.#options, (async (url, init) => {
-      const response = guardedStatus(await fetchTask(this.#options.fetch, url, init));
+      const own = { ...init, limits: { jsonDepth: Number.MAX_SAFE_INTEGER } };
+      const response = guardedStatus(await fetchTask(this.#options.fetch, url, own));
       const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
       if (!response.ok || !isStream || response.body === null) return response;
       answer = { body: response.body, id: requestId(init) };
@@ -95,9 +99,9 @@ export class PeerWire {
       throw new A2AError(`${where}: the peer answered without a stream`, { code: "INVALID_AGENT_RESPONSE" });
     }
     const { body, id } = answer;
-    const { sdk, offer, eventBytes } = this.#options;
-    const reader = new SseReader(body, eventBytes);
-    const decode = decoder(sdk, offer, id, where);
+    const { sdk, offer, limits } = this.#options;
+    const reader = new SseReader(body, limits.eventBytes);
+    const decode = decoder(sdk, offer, id, limits.jsonDepth, where);
     return {
       next: () => reader.next(),
       read: decode,
@@ -160,18 +164,24 @@ interface SseEvent {
   data: string;
 }
 
-type Decode = (event: SseEvent) => StreamResponse;
+type Decode = (event: SseEvent) => A2AEvent;
 
-function decoder({ types, legacy }: ClientSdk, offer: PeerInterface, id: unknown, where: string): Decode {
+function decoder(
+  { types, legacy }: ClientSdk,
+  offer: PeerInterface,
+  id: unknown,
+  maxDepth: number,
+  where: string,
+): Decode {
   if (offer.binding === "HTTP+JSON") {
     return ({ event, data }) => {
-      const value = parse(data, where) as { error?: unknown };
+      const value = parse(data, maxDepth, where) as { error?: unknown };
       if (event === "error") throw fromRestEvent(value, where);
-      return types.StreamResponse.fromJSON(value);
+      return textChunk(value) ?? toEvent(types.StreamResponse.fromJSON(value));
     };
   }
   return ({ data }) => {
-    const envelope = parse(data, where) as { id?: unknown; result?: unknown; error?: unknown };
+    const envelope = parse(data, maxDepth, where) as { id?: unknown; result?: unknown; error?: unknown };
     if (envelope.error !== undefined && envelope.error !== null) throw fromRpcError(envelope.error, where);
     if (envelope.id !== id) {
       throw new A2AError(`${where}: the peer sent an event of another request`, { code: "FOREIGN_EVENT" });
@@ -181,28 +191,32 @@ function decoder({ types, legacy }: ClientSdk, offer: PeerInterface, id: unknown
         code: "INVALID_AGENT_RESPONSE",
       });
     }
-    if (offer.protocolVersion === "1.0") return types.StreamResponse.fromJSON(envelope.result);
-    return legacyEvent(legacy, envelope.result as { kind?: unknown });
+    if (offer.protocolVersion === "0.3") return toEvent(legacyUpdate(legacy, envelope.result));
+    return textChunk(envelope.result) ?? toEvent(types.StreamResponse.fromJSON(envelope.result));
   };
 }
 
 /** Kinds that 0.3 does not know are no reason to give up: they become an update without content. */
-function legacyEvent(legacy: ClientSdk["legacy"], result: { kind?: unknown }): StreamResponse {
+function legacyUpdate(legacy: ClientSdk["legacy"], result: { kind?: unknown }): StreamResponse {
   const kinds = ["task", "message", "status-update", "artifact-update"];
   if (!kinds.includes(String(result.kind))) return { payload: undefined };
   return legacy.legacyPushNotificationToV1StreamResponse(result);
 }
 
-function parse(data: string, where: string): unknown {
+function parse(data: string, maxDepth: number, where: string): object {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(data);
-    if (typeof value === "object" && value !== null) return value;
+    value = JSON.parse(data);
   } catch {
     // The parser's message quotes the text: left out.
   }
-  throw new A2AError(`${where}: the peer sent an event that is no JSON object`, {
-    code: "INVALID_AGENT_RESPONSE",
-  });
+  if (typeof value !== "object" || value === null) {
+    throw new A2AError(`${where}: the peer sent an event that is no JSON object`, {
+      code: "INVALID_AGENT_RESPONSE",
+    });
+  }
+  checkJsonValue(value, maxDepth);
+  return value;
 }
 
 function fromRestEvent({ error }: { error?: unknown }, where: string): A2AError {
@@ -224,7 +238,7 @@ function grpcStream(events: AsyncGenerator<StreamResponse, void, undefined>, whe
         throw fromRemote(error, where);
       }
     },
-    read: (update) => update,
+    read: toEvent,
     cancel: async () => {
       await events.return();
     },

@@ -1,4 +1,3 @@
-import type { StreamResponse } from "@a2a-js/sdk";
 import { A2AError } from "../errors.js";
 import { invalidOption } from "../options.js";
 import { withRetry } from "../retry.js";
@@ -22,7 +21,7 @@ import { fromWirePushConfig, type PushConfig, toWirePushConfig } from "./push-co
 import { agentFailure, fromRemote } from "./remote-error.js";
 import { type A2ATask, TaskAssembly, taskOf } from "./task.js";
 import { childContext, contextMetadata, currentTaskContext, traceparent } from "./task-context.js";
-import { type A2AEvent, taskEvent } from "./task-event.js";
+import { type A2AEvent, taskEvent, toEvent } from "./task-event.js";
 import { applyTaskPolicy, checkTaskPolicy } from "./task-policy.js";
 import { type TaskState, taskStates, wireStateOf } from "./task-state.js";
 import { type FollowOptions, followTask, type TaskCalls } from "./task-stream.js";
@@ -125,7 +124,7 @@ export class A2APeer implements AsyncDisposable {
       });
       const offer = chooseInterface(found.card.interfaces, protocol, bindings);
       const fetchImpl = http.fetch as typeof fetch;
-      const wire = await PeerWire.open({ sdk, offer, fetch: fetchImpl, eventBytes: limits.eventBytes });
+      const wire = await PeerWire.open({ sdk, offer, fetch: fetchImpl, limits });
       return new A2APeer(found, wire, http, limits);
     } catch (error) {
       await http.close();
@@ -201,8 +200,7 @@ export class A2APeer implements AsyncDisposable {
     this.#checkOpen(where);
     const open = async (inner: AbortSignal): Promise<UpdateStream> => {
       const call = { signal: inner, headers: options.headers };
-      const snapshot = await this.#getTask(taskId, call, where);
-      return replay({ payload: { $case: "task", value: snapshot } });
+      return replay(taskEvent(await this.#getTask(taskId, call, where)));
     };
     return this.#follow(open, { where, taskId, signal: options.signal });
   }
@@ -433,13 +431,12 @@ type Answer = Awaited<ReturnType<PeerWire["transport"]["sendMessage"]>>;
 
 /** The answer of a peer that does not stream, as a stream: the rest of a task comes from asking after it. */
 function single(answer: Answer): UpdateStream {
-  return "messageId" in answer
-    ? replay({ payload: { $case: "message", value: answer } })
-    : replay({ payload: { $case: "task", value: answer } });
+  const isMessage = "messageId" in answer;
+  return replay(isMessage ? toEvent({ payload: { $case: "message", value: answer } }) : taskEvent(answer));
 }
 
-function replay(update: StreamResponse): UpdateStream {
-  let rest: StreamResponse[] | undefined = [update];
+function replay(event: A2AEvent): UpdateStream {
+  let rest: A2AEvent[] | undefined = [event];
   return {
     next: async () => {
       const now = rest;
@@ -448,5 +445,5 @@ function replay(update: StreamResponse): UpdateStream {
     },
     read: (raw) => raw,
     cancel: async () => {},
-  } satisfies UpdateStream<StreamResponse> as UpdateStream;
+  } satisfies UpdateStream<A2AEvent> as UpdateStream;
 }

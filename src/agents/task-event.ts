@@ -1,9 +1,6 @@
 import type { Artifact, Message, StreamResponse, Task } from "@a2a-js/sdk";
-import { type A2APart, fromWireParts, joinTexts, textOf, toWireParts } from "./parts.js";
-import { type TaskState, taskStateOf, wireStateOf } from "./task-state.js";
-
-/** The number of the wire enum `Role` for the one who is asked (specification/a2a.proto). */
-const ROLE_AGENT = 2;
+import { type A2APart, fromWireParts, joinTexts, textOf } from "./parts.js";
+import { type TaskState, taskStateOf } from "./task-state.js";
 
 /** A result of a task, whole. */
 export interface A2AArtifact {
@@ -94,20 +91,31 @@ export function taskEvent({ id, contextId, status, artifacts, metadata }: Task):
   return withMetadata(withMessage(event, status?.message), metadata);
 }
 
-/** The update by which a server says that its agent failed. */
-export function failedUpdate(taskId: string, contextId: string, text: string): StreamResponse {
-  const message: Message = {
-    messageId: "",
-    taskId,
-    contextId,
-    role: ROLE_AGENT,
-    parts: toWireParts([{ text }]),
-    metadata: undefined,
-    extensions: [],
-    referenceTaskIds: [],
-  };
-  const status = { state: wireStateOf("failed"), message, timestamp: undefined };
-  return { payload: { $case: "statusUpdate", value: { taskId, contextId, status, metadata: undefined } } };
+interface ChunkJson {
+  taskId?: unknown;
+  contextId?: unknown;
+  append?: unknown;
+  lastChunk?: unknown;
+  metadata?: unknown;
+  artifact?: { artifactId?: unknown; name?: unknown; metadata?: unknown; parts?: unknown };
+}
+
+/**
+ * The JSON of an update of protocol 1.0 as an event, if it is a chunk of plain text: the one kind that comes in thousands,
+ * and for which the detour over the types of the SDK would be a good part of the cost. `undefined` for everything else.
+ */
+export function textChunk(json: object): A2AEvent | undefined {
+  const update = (json as { artifactUpdate?: ChunkJson }).artifactUpdate;
+  const { artifactId, name, metadata, parts } = update?.artifact ?? {};
+  if (update === undefined || !Array.isArray(parts) || parts.length !== 1) return undefined;
+  if (name !== undefined || metadata !== undefined || update.metadata !== undefined) return undefined;
+  const { taskId, contextId, append = false, lastChunk = false } = update;
+  const text: unknown = (parts[0] as { text?: unknown } | null)?.text;
+  if (typeof text !== "string" || typeof taskId !== "string" || typeof contextId !== "string")
+    return undefined;
+  if (typeof artifactId !== "string" || typeof append !== "boolean" || typeof lastChunk !== "boolean")
+    return undefined;
+  return { type: "artifact", taskId, contextId, artifactId, append, lastChunk, parts: [{ text }], text };
 }
 
 function withMessage(event: A2AEvent, message: Message | undefined): A2AEvent {

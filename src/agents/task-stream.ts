@@ -1,12 +1,11 @@
-import type { StreamResponse } from "@a2a-js/sdk";
 import { A2AError, RuLakeError } from "../errors.js";
-import { nextTurn } from "../turns.js";
 import { DeliveredArtifacts } from "./delivered-artifacts.js";
 import { type Limits, limitExceeded } from "./limits.js";
 import type { UpdateStream } from "./peer-wire.js";
 import { agentFailure, fromRemote } from "./remote-error.js";
-import { type A2AEvent, failedUpdate, toEvent } from "./task-event.js";
+import type { A2AEvent } from "./task-event.js";
 import { endsStream, type TaskState } from "./task-state.js";
+import { Unbatched } from "./unbatched.js";
 
 /** The calls to a peer that following a task takes. All of them reject when their signal aborts. */
 export interface TaskCalls {
@@ -39,8 +38,8 @@ export interface FollowOptions {
 
 const NOTHING: readonly A2AEvent[] = [];
 
-/** Longest piece of work between two turns of the event loop, in milliseconds. */
-const SLICE_MS = 1;
+/** Updates that are read at a time: some tenths of a millisecond. */
+const BATCH = 64;
 
 /** Broken connections in a row, without an update in between, after which a stream is given up. */
 const MAX_RECOVERIES = 5;
@@ -75,10 +74,10 @@ export function followTask(
 
 /** An update that needs no reading any more. */
 class ReadUpdate {
-  readonly update: StreamResponse;
+  readonly event: A2AEvent;
 
-  constructor(update: StreamResponse) {
-    this.update = update;
+  constructor(event: A2AEvent) {
+    this.event = event;
   }
 }
 
@@ -101,10 +100,11 @@ class Follower {
   #isCanceled = false;
   #stopped: { reason: unknown } | undefined;
   #count = 0;
+  #isFirst = true;
+  #hasEnded = false;
   #recoveries = 0;
   /** The connection broke at least once: only a snapshot can tell whether updates were missed. */
-  #broken = false;
-  #sliceStart = 0;
+  #isBroken = false;
 
   constructor(calls: TaskCalls, options: FollowOptions) {
     this.#calls = calls;
@@ -150,7 +150,7 @@ class Follower {
         const updates = await (this.#reading ?? this.#stream.next());
         this.#reading = undefined;
         if (updates === undefined) return;
-        const named = updates.map((update) => this.#read(update).taskId);
+        const named = updates.map((update) => this.#toEvent(update).taskId);
         this.#taskId = named.find((id) => id !== "") ?? "";
       }
       this.#cancel();
@@ -159,7 +159,11 @@ class Follower {
     }
   }
 
-  async *events(): AsyncGenerator<A2AEvent, void, undefined> {
+  events(): AsyncGenerator<A2AEvent, void, undefined> {
+    return new Unbatched(this.#batches(), () => this.#throwIfStopped());
+  }
+
+  async *#batches(): AsyncGenerator<readonly A2AEvent[], void, undefined> {
     const { signal, where, limits, maxDurationMs = Number.POSITIVE_INFINITY, onStart, onEnd } = this.#options;
     signal?.throwIfAborted();
     const maxMs = Math.min(limits.totalMs, maxDurationMs);
@@ -168,30 +172,12 @@ class Follower {
     signal?.addEventListener("abort", onAbort, { once: true });
     onStart?.();
     try {
-      // One generator from the connection to the consumer: each more would cost every update some turns of promises.
-      let isFirst = true;
-      this.#sliceStart = performance.now();
-      for (;;) {
+      while (!this.#hasEnded) {
         const updates = await this.#nextUpdates();
-        for (const update of updates ?? []) {
-          const event = this.#read(update);
-          this.#check(event);
-          if (isFirst && event.type === "task" && this.#options.continues) {
-            this.#delivered.replace(event.artifacts ?? []);
-          }
-          isFirst = false;
-          const ends = endsStream(event.state) || (event.type === "message" && this.#taskId === "");
-          if (ends && this.#broken && event.type !== "task") yield* this.#reconcile();
-          for (const chunk of this.#give(event)) yield chunk;
-          this.#throwIfStopped();
-          yield event;
-          this.#throwIfStopped();
-          if (ends) return;
-          if (performance.now() - this.#sliceStart > SLICE_MS) await this.#letGo();
+        if (updates === undefined) yield* this.#recover();
+        for (let at = 0; at < (updates?.length ?? 0) && !this.#hasEnded; at += BATCH) {
+          yield* this.#read(updates?.slice(at, at + BATCH) ?? []);
         }
-        if (updates !== undefined) continue;
-        yield* this.#recover();
-        if (this.#stream === undefined) return;
       }
     } catch (error) {
       // The peer broke the rules or a limit: it need not go on.
@@ -205,8 +191,33 @@ class Follower {
     }
   }
 
+  /** Reads updates up to the end of the task. What came before one that makes no sense is given out before its error. */
+  async *#read(updates: readonly unknown[]): AsyncGenerator<readonly A2AEvent[], void, undefined> {
+    const batch: A2AEvent[] = [];
+    let failure: { error: unknown } | undefined;
+    try {
+      for (const update of updates) {
+        const event = this.#toEvent(update);
+        this.#check(event);
+        if (this.#isFirst && event.type === "task" && this.#options.continues) {
+          this.#delivered.replace(event.artifacts ?? []);
+        }
+        this.#isFirst = false;
+        this.#hasEnded = endsStream(event.state) || (event.type === "message" && this.#taskId === "");
+        if (this.#hasEnded && this.#isBroken && event.type !== "task")
+          batch.push(...(await this.#reconciled()));
+        batch.push(...this.#prepare(event), event);
+        if (this.#hasEnded) break;
+      }
+    } catch (error) {
+      failure = { error };
+    }
+    if (batch.length > 0) yield batch;
+    if (failure !== undefined) throw failure.error;
+  }
+
   /** Notes an event that is about to be given out; the chunks of a snapshot that come before it. */
-  #give(event: A2AEvent): readonly A2AEvent[] {
+  #prepare(event: A2AEvent): readonly A2AEvent[] {
     if (event.state !== undefined) this.#state = event.state;
     if (event.type === "artifact") this.#delivered.add(event);
     if (event.type !== "task") return NOTHING;
@@ -238,21 +249,22 @@ class Follower {
     }
   }
 
-  #read(update: unknown): A2AEvent {
-    if (update instanceof ReadUpdate) return toEvent(update.update);
+  #toEvent(update: unknown): A2AEvent {
+    if (update instanceof ReadUpdate) return update.event;
     if (this.#stream === undefined) throw new TypeError("unreachable: updates come from a stream");
     try {
-      return toEvent(this.#stream.read(update));
+      return this.#stream.read(update);
     } catch (error) {
-      return toEvent(this.#failed(fromRemote(error, this.#options.where)));
+      return this.#failed(fromRemote(error, this.#options.where));
     }
   }
 
   /** An agent that failed, as the update that other servers send then; every other error is thrown. */
-  #failed(error: unknown): StreamResponse {
-    const said = agentFailure(error);
-    if (said === undefined) throw error;
-    return failedUpdate(this.#taskId, this.#contextId, said);
+  #failed(error: unknown): A2AEvent {
+    const text = agentFailure(error);
+    if (text === undefined) throw error;
+    const ids = { taskId: this.#taskId, contextId: this.#contextId };
+    return { type: "status", ...ids, state: "failed", text, parts: [{ text }] };
   }
 
   /** Rules that hold for every event, whoever sends it. */
@@ -276,13 +288,12 @@ class Follower {
   }
 
   /**
-   * The connection ended before the task did. Afterwards there is either a new one or, with `#stream` undefined, an end
-   * that was given out.
+   * The connection ended before the task did. Afterwards there is either a new one, or the end of the task was given out.
    */
-  async *#recover(): AsyncGenerator<A2AEvent, void, undefined> {
+  async *#recover(): AsyncGenerator<readonly A2AEvent[], void, undefined> {
     const { where } = this.#options;
     await this.#stream?.cancel();
-    this.#broken = true;
+    this.#isBroken = true;
     for (;;) {
       if (this.#taskId === "" || this.#recoveries >= MAX_RECOVERIES) {
         throw new A2AError(`${where}: the connection ended before the task did`, {
@@ -320,12 +331,9 @@ class Follower {
         const isNews = event.state !== this.#state || this.#delivered.missing(event).length > 0;
         // A snapshot is no progress: a peer whose connections break at once would be asked for ever.
         if (!isNews) this.#recoveries = attempts;
-        if (isNews || endsStream(event.state)) {
-          for (const chunk of this.#give(event)) yield chunk;
-          this.#throwIfStopped();
-          yield event;
-        }
-        if (endsStream(event.state)) return;
+        this.#hasEnded = endsStream(event.state);
+        if (isNews || this.#hasEnded) yield [...this.#prepare(event), event];
+        if (this.#hasEnded) return;
         await this.#pause(waitMs);
       }
     }
@@ -343,19 +351,12 @@ class Follower {
     return true;
   }
 
-  /** Before the end of a stream that was broken: updates that fell between two connections. */
-  async *#reconcile(): AsyncGenerator<A2AEvent, void, undefined> {
+  /** Before the end of a stream that was broken: chunks that fell between two connections. */
+  async #reconciled(): Promise<readonly A2AEvent[]> {
     const signal = this.#controller.signal;
     const event = await this.#orStopped(this.#calls.snapshot(this.#taskId, signal)).catch(() => undefined);
     this.#throwIfStopped();
-    if (event === undefined || event.taskId !== this.#taskId) return;
-    for (const chunk of this.#delivered.missing(event)) yield chunk;
-    this.#delivered.replace(event.artifacts ?? []);
-  }
-
-  async #letGo(): Promise<void> {
-    await nextTurn();
-    this.#sliceStart = performance.now();
+    return event === undefined || event.taskId !== this.#taskId ? NOTHING : this.#prepare(event);
   }
 
   #throwIfStopped(): void {
