@@ -62,3 +62,10 @@ export type { TaskState } from "./task-state.js";
 export type { TrustOptions, Verify } from "./trust.js";
 export { FileTrustStore, type TrustRecord, type TrustStore } from "./trust-store.js";
 export { A2AWebhook, type WebhookOptions, type WebhookRequest } from "./webhook.js";
+export {
+  type BundlePlaces,
+  findWitness,
+  resolveWitness,
+  type WitnessHandoff,
+  witnessData,
+} from "./witness.js";
