@@ -217,6 +217,13 @@ export declare class NativeIndex {
    */
   delete(ids: InputBuffer): Promise<number>
   /**
+   * Makes the index what building it from its rows would make it.
+   *
+   * # Errors
+   * By rejection: those of [`Index::compact`].
+   */
+  compact(control?: JobControl | undefined | null): Promise<void>
+  /**
    * Writes a file.
    *
    * # Errors
@@ -548,6 +555,12 @@ export interface IndexCounts {
   parts: number
   /** Inverted lists. */
   lists: number
+  /** Rows outside the lists. */
+  ungrouped: number
+  /** Longest list as a multiple of the mean. */
+  imbalance: number
+  /** Mean error of the codes as a multiple of that at building. */
+  drift: number
 }
 
 /** What never changes about an index. */

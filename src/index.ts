@@ -12,6 +12,7 @@ export type { BatchResult } from "./indexes/batch.js";
 export type {
   AddOptions,
   BuildOptions,
+  CompactOptions,
   IndexKind,
   LoadOptions,
   RabitqIvfBuildOptions,

@@ -18,6 +18,7 @@ use crate::parameters::{
 };
 use crate::pool::{self, Lane};
 use crate::rows::RowCursor;
+use crate::upkeep;
 
 /// A handle on an index. Jobs hold the index themselves, so closing the handle disturbs none.
 #[napi]
@@ -250,7 +251,11 @@ impl NativeIndex {
         run_guarded(
             env,
             Lane::Work,
-            move || Ok(control.scope(|control| index.add(&rows.ids, &rows.vectors, control))?),
+            move || {
+                control.scope(|control| index.add(&rows.ids, &rows.vectors, control))?;
+                upkeep::after_change(&index);
+                Ok(())
+            },
             |_, ()| Ok(()),
         )
     }
@@ -266,8 +271,32 @@ impl NativeIndex {
         run_guarded(
             env,
             Lane::Work,
-            move || Ok(index.delete(&ids)?),
+            move || {
+                let deleted = index.delete(&ids)?;
+                upkeep::after_change(&index);
+                Ok(deleted)
+            },
             |_, count| Ok(to_number(count)),
+        )
+    }
+
+    /// Makes the index what building it from its rows would make it.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Index::compact`].
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn compact<'env>(
+        &self,
+        env: &'env Env,
+        control: Option<&JobControl>,
+    ) -> napi::Result<Object<'env>> {
+        let index = self.open(env)?;
+        let control = JobControl::handle(control);
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok(control.scope(|control| index.compact(control))?),
+            |_, ()| Ok(()),
         )
     }
 

@@ -73,7 +73,8 @@ pub fn guarded<T>(env: &Env, body: impl FnOnce() -> Result<T>) -> napi::Result<T
     catch(body).map_err(|failure| failure.into_js(env))
 }
 
-fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Runs `work`; a panic becomes a failure.
+pub fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // Unwind safety: what a panicking job has touched is either dropped with it or behind a lock that tells.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(from_panic(&*panic)))
 }

@@ -19,6 +19,7 @@ mod pool;
 mod recommend;
 mod records;
 mod rows;
+mod upkeep;
 
 /// Called once, when the library is loaded.
 #[napi_derive::module_init]

@@ -1,7 +1,7 @@
 //! Options on their way in, facts about an index on their way out.
 
 use napi_derive::napi;
-use rabitq::{AllowList, Bits, BuildOptions, Index, Kind, Metric, SearchOptions};
+use rabitq::{AllowList, Bits, BuildOptions, Index, Kind, Metric, RawPrecision, SearchOptions};
 
 use crate::error::{Failure, Result};
 use crate::input::InputBuffer;
@@ -27,6 +27,9 @@ pub struct IndexParameters {
     /// Inverted lists.
     #[napi(ts_type = "number | undefined")]
     pub lists: Option<u32>,
+    /// `f32` or `f16`.
+    #[napi(ts_type = "string | undefined")]
+    pub raw: Option<String>,
 }
 
 /// How one search is done; checked in TypeScript.
@@ -82,6 +85,12 @@ pub struct IndexCounts {
     pub parts: u32,
     /// Inverted lists.
     pub lists: u32,
+    /// Rows outside the lists.
+    pub ungrouped: f64,
+    /// Longest list as a multiple of the mean.
+    pub imbalance: f64,
+    /// Mean error of the codes as a multiple of that at building.
+    pub drift: f64,
 }
 
 /// What a search asks for, owned.
@@ -151,6 +160,11 @@ impl IndexParameters {
         options.bits = self.bits.map(Bits::from_total).transpose()?;
         options.rerank_factor = self.rerank_factor;
         options.lists = self.lists;
+        options.raw = match self.raw.as_deref() {
+            None | Some("f32") => RawPrecision::F32,
+            Some("f16") => RawPrecision::F16,
+            Some(other) => return Err(unknown("raw", other)),
+        };
         options.validate()?;
         Ok(options)
     }
@@ -181,6 +195,9 @@ impl From<rabitq::Stats> for IndexCounts {
             heap_bytes: to_number(stats.heap_bytes),
             parts: u32::try_from(stats.parts).unwrap_or(u32::MAX),
             lists: u32::try_from(stats.lists).unwrap_or(u32::MAX),
+            ungrouped: to_number(stats.ungrouped),
+            imbalance: stats.imbalance,
+            drift: stats.drift,
         }
     }
 }

@@ -116,13 +116,23 @@ impl WorkLane {
     }
 }
 
-/// Lowers the scheduling priority of the calling thread.
+/// Puts the calling thread behind the event loop and searches for the CPU.
 pub fn yield_to_others() {
+    lower_priority(10);
+}
+
+/// Puts the calling thread behind everything else.
+pub fn yield_to_all() {
+    lower_priority(19);
+}
+
+#[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
+fn lower_priority(nice: i32) {
     #[cfg(target_os = "linux")]
     // SAFETY: `setpriority` takes no pointers. With `PRIO_PROCESS` and 0 Linux applies it to the calling thread alone
     // (setpriority(2), "C library/kernel differences"); a refusal leaves the priority as it is.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+        libc::setpriority(libc::PRIO_PROCESS, 0, nice);
     }
 }
 

@@ -27,6 +27,12 @@ export interface BuildOptions extends JobOptions {
   rerankFactor?: number | undefined;
   /** Bits a code spends on each dimension. More bits, better order before reranking. */
   bits?: 1 | 5 | 8 | undefined;
+  /**
+   * How raw vectors are kept by an index that keeps them. `f16` takes half the space: each vector is rounded to 11
+   * significant bits of its largest component. `get` returns the rounded vector, and distances are exact to that one.
+   * Default `f32`.
+   */
+  raw?: "f32" | "f16" | undefined;
 }
 
 /** How an index with inverted lists is built. */
@@ -49,11 +55,23 @@ export interface LoadOptions extends JobOptions {
 /** How rows are added. */
 export type AddOptions = JobOptions;
 
+/** How an index is compacted. */
+export type CompactOptions = JobOptions;
+
 /** How an index is saved. */
 export type SaveOptions = JobOptions;
 
 const jobNames = ["signal", "onProgress"] as const;
-const buildNames = ["dimensions", "metric", "ids", "seed", "rerankFactor", "bits", ...jobNames] as const;
+const buildNames = [
+  "dimensions",
+  "metric",
+  "ids",
+  "seed",
+  "rerankFactor",
+  "bits",
+  "raw",
+  ...jobNames,
+] as const;
 
 /**
  * Checks names and types; ranges that depend on the kind are the native side's.
@@ -67,7 +85,7 @@ export function toParameters(
 ): IndexParameters {
   checkOptions(options, kind === "RabitqIvfIndex" ? [...buildNames, "lists"] : buildNames, where);
   const given: BuildOptions & Pick<RabitqIvfBuildOptions, "lists"> = options ?? {};
-  const { dimensions, metric = "cosine", seed, rerankFactor, bits, lists } = given;
+  const { dimensions, metric = "cosine", seed, rerankFactor, bits, lists, raw } = given;
   checkDimensions(dimensions, where);
   oneOf(metric, metrics, "metric", where);
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
@@ -77,7 +95,9 @@ export function toParameters(
   checkRerankFactor(rerankFactor, where);
   checkCount("lists", lists, 2 ** 20, where);
   checkJobOptions(options, where);
-  return { kind, dimensions, metric, seed, bits, rerankFactor, lists };
+  if (raw !== undefined && raw !== "f32" && raw !== "f16")
+    throw invalidOption(where, "raw", "'f32' or 'f16'", raw);
+  return { kind, dimensions, metric, seed, bits, rerankFactor, lists, raw };
 }
 
 /** @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION` */

@@ -2,7 +2,7 @@
 export interface IndexStats {
   /** Live rows. */
   rows: number;
-  /** Deleted rows that still take space until the next save. */
+  /** Deleted rows that still take space, until upkeep, `compact()` or saving. */
   deleted: number;
   /** Bytes of codes and factors. */
   codeBytes: number;
@@ -16,6 +16,15 @@ export interface IndexStats {
   parts: number;
   /** Inverted lists of the parts that have them. */
   lists: number;
+  /** Live rows of a `RabitqIvfIndex` outside its lists; every search looks at all of them. */
+  ungrouped: number;
+  /** Rows of the longest list, deleted ones included, as a multiple of the mean; 0 without lists. */
+  imbalance: number;
+  /**
+   * Mean error of the codes in lists as a multiple of what it was when all were made. It grows when rows come that are
+   * far from every centroid; 1 is as built, 0 not known.
+   */
+  drift: number;
 }
 
 /** One line about an index, for people. */

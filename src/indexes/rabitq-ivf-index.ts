@@ -6,8 +6,9 @@ import { VectorIndex } from "./vector-index.js";
  * {@link RabitqPlusIndex} for scale: rows are grouped around centroids, and a search visits the groups nearest to the
  * query. How many, follows from the `recallTarget` (0.97 unless given) by what was learned from the rows at building.
  *
- * Rows that are added are searchable at once, beside the groups; they join them when they are a fifth of all, and on
- * saving. Distances are exact. Best from some 50,000 rows on.
+ * Rows that are added are searchable at once, beside the groups. A thread in the background lets them join, splits groups
+ * that grow, dissolves those that shrink and drops deleted rows; it takes half a core at most, and last. Distances are
+ * exact. Best from some 50,000 rows on.
  *
  * @example
  * ```ts

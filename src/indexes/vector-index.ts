@@ -3,7 +3,13 @@ import type { IndexInfo, NativeIndex } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { describe } from "../options.js";
 import { type BatchResult, checkPlaces, readBatch } from "./batch.js";
-import { type AddOptions, checkWatchOptions, type IndexKind, type SaveOptions } from "./build-options.js";
+import {
+  type AddOptions,
+  type CompactOptions,
+  checkWatchOptions,
+  type IndexKind,
+  type SaveOptions,
+} from "./build-options.js";
 import { callNative, fromNative } from "./failure.js";
 import { toFilePath } from "./file-path.js";
 import { checkIdCount, countIds, type IdList, toId } from "./ids.js";
@@ -197,6 +203,30 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
         {},
         () => input,
         () => this.#open(where).delete(input),
+      );
+    });
+  }
+
+  /**
+   * Makes the index what building it from its rows would make it, after the changes called before: nothing deleted, and
+   * lists and codes for the rows as they are now. The same rows in the same order then give the same file, whatever
+   * happened before. Takes as long as a build, and other calls go on meanwhile. Indexes without raw vectors keep their
+   * codes and only lose deleted rows.
+   *
+   * Seldom needed: a `RabitqIvfIndex` keeps its lists in shape in the background. {@link VectorIndex.stats} tells.
+   *
+   * @throws {@link IndexError} `CORRUPT_FILE`, `CLOSED`
+   */
+  compact(options?: CompactOptions): Promise<void> {
+    const where = this.#where("compact");
+    return this.#writes.run(async (turn) => {
+      this.#open(where);
+      const watch = checkWatchOptions(options, where);
+      await runJob(
+        where,
+        watch,
+        () => turn,
+        (_, control) => this.#open(where).compact(control),
       );
     });
   }

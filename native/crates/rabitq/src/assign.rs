@@ -85,11 +85,11 @@ impl<'a> Assigner<'a> {
         })
     }
 
-    /// The list nearest to a rotated row.
+    /// The list nearest to a rotated row, and its squared distance.
     ///
     /// # Errors
     /// None; the codes are on the heap.
-    pub(crate) fn nearest(&self, row: &[f32], scratch: &mut Scratch) -> Result<u32> {
+    pub(crate) fn nearest(&self, row: &[f32], scratch: &mut Scratch) -> Result<(u32, f32)> {
         let Scratch {
             middles,
             sums,
@@ -147,7 +147,7 @@ impl<'a> Assigner<'a> {
             (self.kernels.l2_squared(row, offset), list)
         });
         let best = exact.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        Ok(best.map_or(0, |best| best.1))
+        Ok(best.map_or((0, f32::INFINITY), |(distance, list)| (list, distance)))
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
             let want = (0..1500)
                 .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
                 .unwrap();
-            let got = assigner.nearest(row, &mut scratch).unwrap() as usize;
+            let got = assigner.nearest(row, &mut scratch).unwrap().0 as usize;
             excess += distance(got) / distance(want) - 1.0;
         }
         assert!(excess < 50.0, "{} of the distance", excess / 1000.0);

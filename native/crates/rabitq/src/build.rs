@@ -119,7 +119,7 @@ impl Shape {
             Some(bits) => {
                 let rows = (&vectors, norms.as_slice());
                 Some(columns::encode(
-                    self, center, bits, &tasks, rows, None, control,
+                    self, center, bits, &tasks, rows, None, None, control,
                 )?)
             }
         };

@@ -19,8 +19,25 @@ pub(crate) struct Run<'a> {
     pub offset: Option<&'a [f32]>,
 }
 
+/// Rows that have codes around the same point already.
+pub(crate) struct Known<'a> {
+    pub codes: &'a Codes,
+    /// Number and slot of each row there, by its place among the vectors; [`Known::NONE`] for those without.
+    pub rows: &'a [(u32, u32)],
+}
+
+impl Known<'_> {
+    pub(crate) const NONE: (u32, u32) = (u32::MAX, u32::MAX);
+
+    fn find(&self, row: usize) -> Option<(usize, usize)> {
+        let (row, slot) = self.rows[row];
+        ((row, slot) != Self::NONE).then_some((row as usize, slot as usize))
+    }
+}
+
 /// Encodes rows run after run, in parallel. `order` has the place of each row among `vectors` and `norms`; without it they
-/// come in that order.
+/// come in that order. Codes that are known are copied.
+#[expect(clippy::too_many_arguments, reason = "what a code depends on")]
 pub(crate) fn encode(
     shape: &Shape,
     center: &Center,
@@ -28,6 +45,7 @@ pub(crate) fn encode(
     runs: &[Run<'_>],
     (vectors, norms): (&Vectors<'_>, &[f32]),
     order: Option<&[u32]>,
+    known: Option<&Known<'_>>,
     control: Control<'_>,
 ) -> Result<Codes> {
     let mut columns = Columns::new(bits, shape.rotation.padded(), runs.iter().map(|r| r.rows));
@@ -47,6 +65,12 @@ pub(crate) fn encode(
             control.check()?;
             for i in 0..run.rows {
                 let from = order.map_or(first + i, |order| order[first + i] as usize);
+                if let Some(known) = known
+                    && let Some((row, slot)) = known.find(from)
+                {
+                    slots.copy(i, known.codes, row, slot)?;
+                    continue;
+                }
                 let row = vectors.with(from, |vector| {
                     encoder.encode(vector, norms[from], run.offset)
                 })?;
@@ -104,6 +128,7 @@ impl Columns {
             bits: self.bits,
             padded: self.padded,
             max_add: max_add(metric, &self.add),
+            mean_error: mean_error(&self.add, &self.error),
             signs: self.signs.into(),
             add: self.add.into(),
             rescale: self.rescale.into(),
@@ -205,4 +230,13 @@ fn max_add(metric: Metric, add: &[f32]) -> f32 {
             .filter(|v| v.is_finite())
             .fold(0.0f32, |m, v| m.max(v.abs())),
     }
+}
+
+/// Mean error factor of the rows, which grows with their distance from the point they are encoded around.
+fn mean_error(add: &[f32], error: &[f32]) -> f32 {
+    let rows = add.iter().zip(error).filter(|(add, _)| add.is_finite());
+    let (sum, count) = rows.fold((0.0, 0usize), |(sum, count), (_, &error)| {
+        (sum + f64::from(error), count + 1)
+    });
+    (sum / count.max(1) as f64) as f32
 }

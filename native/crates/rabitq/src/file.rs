@@ -7,17 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::build::Shape;
+use crate::halves::Halves;
 use crate::header::{HEADER_BYTES, Header, SectionEntry, Tag};
 use crate::lists::{Lists, layout, probe_steps};
 use crate::mapped::{CHECK_BLOCK, MappedFile};
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part};
-use crate::raw::RawRows;
+use crate::raw::{RawRows, Stretch, Values};
 use crate::rotate::Rotation;
 use crate::section::{Plain, Section, as_bytes};
 use crate::state::State;
 use crate::writer::AtomicFile;
-use crate::{Bits, Control, Error, Index, Result};
+use crate::{Bits, Control, Error, Index, RawPrecision, Result};
 
 /// Files up to this size are checked whole on opening.
 const EAGER_BYTES: u64 = 64 << 20;
@@ -93,6 +94,7 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
             error: sections.required(Tag::Error, blocks * BLOCK)?,
             rows: sections.required(Tag::Codes, rows * pack::row_bytes(bits, padded))?,
             max_add: header.max_add,
+            mean_error: header.mean_error,
         }),
     };
     let raw = if header.options.keeps_raw() {
@@ -114,7 +116,11 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
         rotation,
     };
     let center = shape.center_at(point.all()?.to_vec(), header.center_rows as usize);
-    Ok(Index::from_state(shape, State::new(center, part)))
+    let state = State {
+        first_error: header.first_error,
+        ..State::new(center, part)
+    };
+    Ok(Index::from_state(shape, state))
 }
 
 struct Sections<'a> {
@@ -158,6 +164,7 @@ impl Sections<'_> {
                 error: self.required(Tag::RouteError, slots)?,
                 rows: self.required(Tag::RouteCodes, count * pack::row_bytes(bits, padded))?,
                 max_add: 0.0,
+                mean_error: 0.0,
             },
             curve: self.required(Tag::Curve, probe_steps(count).count())?,
         };
@@ -179,12 +186,17 @@ impl Sections<'_> {
     /// Raw rows lie in insertion order; in files of grouped indexes that earlier versions wrote, list by list.
     fn raw(&self, rows: usize, lists: Option<&Lists>) -> Result<RawRows> {
         let width = self.header.options.dimensions;
-        let (values, slots) = match lists {
-            Some(lists) => match self.optional(Tag::RawInOrder, rows * width)? {
-                Some(values) => (values, Some(lists.order.clone())),
-                None => (self.required(Tag::Raw, rows * width)?, None),
-            },
-            None => (self.required(Tag::Raw, rows * width)?, None),
+        let in_order = lists.map(|lists| lists.order.clone());
+        if self.header.options.raw == RawPrecision::F16 {
+            let halves = Halves {
+                values: self.required(Tag::RawHalves, rows * width)?,
+                exponents: self.required(Tag::RawExponents, rows)?,
+            };
+            return Ok(RawRows::new(width, Values::F16(halves), in_order));
+        }
+        let (values, slots) = match self.optional(Tag::RawInOrder, rows * width)? {
+            Some(values) => (Values::F32(values), in_order),
+            None => (Values::F32(self.required(Tag::Raw, rows * width)?), None),
         };
         Ok(RawRows::new(width, values, slots))
     }
@@ -236,7 +248,6 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
     }
     out.section(Tag::Norms, part.norms.all()?)?;
     let empty = || -> Vec<f32> { vec![] };
-    let max_add = part.codes.as_ref().map_or(0.0, |codes| codes.max_add);
     match (&part.codes, shape.options.effective_bits()) {
         (Some(codes), _) => {
             out.section(Tag::Signs, codes.signs.all()?)?;
@@ -265,14 +276,17 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
         out.section(Tag::Curve, lists.curve.all()?)?;
     }
     if shape.options.keeps_raw() {
-        let tag = match part.lists {
-            Some(_) => Tag::RawInOrder,
-            None => Tag::Raw,
+        let tag = match (shape.options.raw, &part.lists) {
+            (RawPrecision::F16, _) => Tag::RawHalves,
+            (RawPrecision::F32, Some(_)) => Tag::RawInOrder,
+            (RawPrecision::F32, None) => Tag::Raw,
         };
-        out.raw(tag, &sources, rows, control)?;
+        let exponents = out.raw(tag, &sources, rows, control)?;
+        if tag == Tag::RawHalves {
+            out.section(Tag::RawExponents, &exponents)?;
+        }
     }
-    let lists = part.lists.as_ref().map_or(0, Lists::count) as u32;
-    out.finish(shape, state.center.rows, rows, lists, max_add)
+    out.finish(shape, state, &part)
 }
 
 /// The sections of a file as they are written.
@@ -310,37 +324,41 @@ impl Body {
         Ok(())
     }
 
+    /// Writes raw rows and returns their exponents, if they have some.
     fn raw(
         &mut self,
         tag: Tag,
         sources: &[(&Part, Vec<usize>)],
         total: usize,
         control: Control<'_>,
-    ) -> Result<()> {
+    ) -> Result<Vec<i8>> {
         const RUN: usize = 4096;
         self.begin(tag)?;
-        let mut done = 0;
+        let (mut done, mut all_exponents) = (0, vec![]);
         for (part, rows) in sources {
             let Some(raw) = &part.raw else { continue };
-            raw.runs(rows, RUN, |values| {
+            raw.runs(rows, RUN, |stretch| {
                 control.check()?;
-                self.write(as_bytes(values))?;
-                done += values.len() / raw.width();
+                match stretch {
+                    Stretch::F32(values) => {
+                        self.write(as_bytes(values))?;
+                        done += values.len() / raw.width();
+                    }
+                    Stretch::F16(values, exponents) => {
+                        self.write(as_bytes(values))?;
+                        all_exponents.extend_from_slice(exponents);
+                        done += exponents.len();
+                    }
+                }
                 control.report("write", done, total);
                 Ok(())
             })?;
         }
-        Ok(())
+        Ok(all_exponents)
     }
 
-    fn finish(
-        mut self,
-        shape: &Shape,
-        center_rows: usize,
-        rows: usize,
-        lists: u32,
-        max_add: f32,
-    ) -> Result<()> {
+    fn finish(mut self, shape: &Shape, state: &State, part: &Part) -> Result<()> {
+        let codes = part.codes.as_ref();
         let body_end = self.file.position();
         let table: Vec<u8> = std::mem::take(&mut self.checks)
             .finish()
@@ -350,10 +368,12 @@ impl Body {
         self.file.write(&table)?;
         let header = Header {
             options: shape.options.clone(),
-            rows: rows as u64,
-            center_rows: center_rows as u64,
-            max_add,
-            lists,
+            rows: part.rows() as u64,
+            center_rows: state.center.rows as u64,
+            max_add: codes.map_or(0.0, |codes| codes.max_add),
+            lists: part.lists.as_ref().map_or(0, Lists::count) as u32,
+            mean_error: codes.map_or(0.0, |codes| codes.mean_error),
+            first_error: state.first_error,
             body_end,
             file_length: self.file.position(),
             table_checksum: crc32c::crc32c(&table),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::file::unsupported;
 use crate::mapped::CHECK_BLOCK;
-use crate::{Bits, BuildOptions, Error, Kind, Metric, Result};
+use crate::{Bits, BuildOptions, Error, Kind, Metric, RawPrecision, Result};
 
 /// Bytes of the header; the last four are its checksum.
 pub(crate) const HEADER_BYTES: usize = 4096;
@@ -39,10 +39,12 @@ pub(crate) enum Tag {
     RouteCodes = 20,
     Curve = 21,
     RawInOrder = 22,
+    RawHalves = 23,
+    RawExponents = 24,
 }
 
 impl Tag {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::Rotation,
         Self::Center,
         Self::Ids,
@@ -65,6 +67,8 @@ impl Tag {
         Self::RouteCodes,
         Self::Curve,
         Self::RawInOrder,
+        Self::RawHalves,
+        Self::RawExponents,
     ];
 
     fn from_number(number: u32) -> Option<Self> {
@@ -89,6 +93,10 @@ pub(crate) struct Header {
     pub max_add: f32,
     /// Number of inverted lists, 0 without.
     pub lists: u32,
+    /// Mean error factor of the codes, 0 if unknown.
+    pub mean_error: f32,
+    /// The same when all codes were made last.
+    pub first_error: f32,
     /// End of the sections and start of the checksum table.
     pub body_end: u64,
     pub file_length: u64,
@@ -115,10 +123,12 @@ impl Header {
         out.push(kind_number(options.kind));
         out.push(metric_number(options.metric));
         out.push(options.bits.map_or(0, |bits| bits.total() as u8));
-        out.push(0);
+        out.push(u8::from(options.raw == RawPrecision::F16));
         out.extend_from_slice(&(self.sections.len() as u32).to_le_bytes());
         out.extend_from_slice(&options.lists.unwrap_or(0).to_le_bytes());
         out.extend_from_slice(&self.lists.to_le_bytes());
+        out.extend_from_slice(&self.mean_error.to_le_bytes());
+        out.extend_from_slice(&self.first_error.to_le_bytes());
         out.resize(FIXED_BYTES, 0);
         for section in &self.sections {
             out.extend_from_slice(&(section.tag as u64).to_le_bytes());
@@ -174,9 +184,11 @@ impl Header {
         );
         let (dimensions, rerank_factor) = (fields.u32() as usize, fields.u32());
         let (max_add, table_checksum) = (f32::from_bits(fields.u32()), fields.u32());
-        let [kind, metric, bits, _] = fields.u32().to_le_bytes();
+        let [kind, metric, bits, raw] = fields.u32().to_le_bytes();
         let count = fields.u32() as usize;
         let (lists_option, lists) = (fields.u32(), fields.u32());
+        let errors = [fields.u32(), fields.u32()].map(f32::from_bits);
+        let [mean_error, first_error] = errors.map(|e| if e.is_finite() { e } else { 0.0 });
         let options = BuildOptions {
             kind: kind_of(kind).ok_or_else(|| {
                 unsupported(path, format!("index kind {kind} is unknown to this build"))
@@ -193,6 +205,14 @@ impl Header {
             },
             rerank_factor: (rerank_factor > 0).then_some(rerank_factor),
             lists: (lists_option > 0).then_some(lists_option),
+            raw: match raw {
+                0 => RawPrecision::F32,
+                1 => RawPrecision::F16,
+                _ => {
+                    let reason = format!("raw precision {raw} is unknown to this build");
+                    return Err(unsupported(path, reason));
+                }
+            },
         };
         options
             .validate()
@@ -234,6 +254,8 @@ impl Header {
             center_rows,
             max_add,
             lists,
+            mean_error,
+            first_error,
             body_end,
             file_length,
             table_checksum,

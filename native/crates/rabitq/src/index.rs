@@ -21,21 +21,27 @@ use crate::{
 /// Growth at which the mean of the vectors is taken anew and all codes are made again.
 const RECENTER_GROWTH: usize = 4;
 
-/// Rows outside the lists of a grouped index that are always left there.
-const MIN_GROUPING: usize = 8192;
+/// Rows the center of a grouped index is taken of at least: codes are relative to the centroids of lists, which follow
+/// the rows, so that a fair center will do.
+const CENTERED: usize = 4096;
 
-/// Share of all rows, as a divisor, that may wait outside the lists.
-const GROUPING_SHARE: usize = 5;
+/// Rows outside the lists of a grouped index that are always left there by an addition.
+const MIN_GROUPING: usize = 16_384;
+
+/// Share of all rows, as a divisor, that may wait outside the lists where nobody calls [`Index::maintain`].
+const GROUPING_SHARE: usize = 2;
 
 /// Attempts at re-encoding before an addition goes ahead without; only writers that come first make one fail.
 const RECENTER_ATTEMPTS: usize = 3;
 
 /// An index. Shared freely between threads; readers never wait for writers, writers take turns.
 pub struct Index {
-    shape: Arc<Shape>,
+    pub(crate) shape: Arc<Shape>,
     state: RwLock<Arc<State>>,
     /// Held while a version is replaced; never while work runs on a thread pool, whose idle threads might want it too.
     writer: Mutex<()>,
+    /// Held by the one round of upkeep under way; asked for, but not waited for, on thread pools.
+    pub(crate) upkeep: Mutex<()>,
 }
 
 impl Index {
@@ -74,9 +80,11 @@ impl Index {
             options: options.clone(),
             rotation: Rotation::from_options(options),
         };
+        let vectors = Vectors::new(options, vectors);
+        let norms = vectors.norms(options, norms)?;
         let table = Table {
             ids,
-            vectors: Vectors::new(options, vectors),
+            vectors,
             norms,
         };
         let state = shape.state(table, control)?;
@@ -88,6 +96,7 @@ impl Index {
             shape: Arc::new(shape),
             state: RwLock::new(Arc::new(state)),
             writer: Mutex::new(()),
+            upkeep: Mutex::new(()),
         }
     }
 
@@ -245,7 +254,7 @@ impl Index {
             let center = self.snapshot().center.clone();
             let part = self
                 .shape
-                .part(&center, self.table(ids, vectors, &norms), control)?;
+                .part(&center, self.table(ids, vectors, &norms)?, control)?;
             let done = self.replace(|current| {
                 if !Arc::ptr_eq(&current.center, &center) {
                     return Ok(None);
@@ -329,7 +338,7 @@ impl Index {
 
     /// Sizes and counts.
     pub fn stats(&self) -> Stats {
-        Stats::of(&self.snapshot())
+        Stats::of(self.shape.options.kind, &self.snapshot())
     }
 
     fn check_raw(&self) -> Result<()> {
@@ -342,7 +351,7 @@ impl Index {
         }
     }
 
-    fn snapshot(&self) -> Arc<State> {
+    pub(crate) fn snapshot(&self) -> Arc<State> {
         self.state
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -350,7 +359,7 @@ impl Index {
     }
 
     /// Puts the version that `next` makes of the current one in its place, or leaves it if `next` makes none.
-    fn replace<T>(
+    pub(crate) fn replace<T>(
         &self,
         next: impl FnOnce(&Arc<State>) -> Result<Option<(State, T)>>,
     ) -> Result<Option<T>> {
@@ -367,9 +376,11 @@ impl Index {
     fn wants_new_center(&self, state: &State, rows: usize) -> bool {
         let options = &self.shape.options;
         let live = state.rows();
+        let centered = options.kind == Kind::RabitqIvf && state.center.rows >= CENTERED;
         options.effective_bits().is_some()
             && (live == 0
                 || (options.keeps_raw()
+                    && !centered
                     && live + rows >= state.center.rows.max(1).saturating_mul(RECENTER_GROWTH)))
     }
 
@@ -382,7 +393,7 @@ impl Index {
         control: Control<'_>,
     ) -> Result<State> {
         let (kept, _) = state.without(ids)?;
-        let table = self.table(ids, vectors, norms);
+        let table = self.table(ids, vectors, norms)?;
         if !self.wants_new_center(state, norms.len()) {
             let part = self.shape.part(&kept.center, table, control)?;
             return self.shape.regrouped(&kept.with(part)?, control);
@@ -395,18 +406,21 @@ impl Index {
         self.shape.state(table, control)
     }
 
-    fn table<'v>(&self, ids: &[i64], vectors: &'v [f32], norms: &[f32]) -> Table<'v> {
-        Table {
+    fn table<'v>(&self, ids: &[i64], vectors: &'v [f32], norms: &[f32]) -> Result<Table<'v>> {
+        let options = &self.shape.options;
+        let vectors = Vectors::new(options, vectors.into());
+        Ok(Table {
             ids: ids.to_vec(),
-            vectors: Vectors::new(&self.shape.options, vectors.into()),
-            norms: norms.to_vec(),
-        }
+            norms: vectors.norms(options, norms.to_vec())?,
+            vectors,
+        })
     }
 
     /// Rows outside the lists are compared one by one; a few are welcome, many are not.
     fn wants_grouping(&self, state: &State, rows: usize) -> bool {
         let outside = state.ungrouped() + rows;
         self.shape.options.kind == Kind::RabitqIvf
+            && state.held == 0
             && outside > MIN_GROUPING.max((state.rows() + rows) / GROUPING_SHARE)
     }
 }

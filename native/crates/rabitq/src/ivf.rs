@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::assign::{Assigner, Scratch};
 use crate::build::{Center, Shape, report};
-use crate::columns::{self, Columns, Run, Slots};
+use crate::columns::{self, Columns, Known, Run, Slots};
 use crate::encode::Encoder;
 use crate::kmeans;
 use crate::learn::learn;
@@ -21,18 +21,28 @@ use crate::{Bits, Control, Metric, Result};
 const LISTS_PER_ROOT: f64 = 4.0;
 
 /// Fewest rows a list is meant to have.
-const MIN_LIST: usize = 32;
+pub(crate) const MIN_LIST: usize = 32;
 
 /// Rows a list that k-means is trained on.
-const SAMPLE_PER_LIST: usize = 40;
+pub(crate) const SAMPLE_PER_LIST: usize = 40;
 
 /// Rows assigned by one task.
 const ASSIGN_ROWS: usize = 256;
 
-/// Centroids and their codes, before and after rows are grouped around them.
+/// Centroids and their codes, before rows are grouped around them.
 pub(crate) struct Centroids {
-    pub offsets: Vec<f32>,
-    pub routes: Codes,
+    offsets: Vec<f32>,
+    routes: Codes,
+}
+
+impl Centroids {
+    /// From points relative to the center and rotated.
+    pub(crate) fn new(shape: &Shape, center: &Center, bits: Bits, offsets: Vec<f32>) -> Self {
+        Self {
+            routes: routes(shape, center, bits, &offsets),
+            offsets,
+        }
+    }
 }
 
 /// Groups rows around new centroids.
@@ -61,10 +71,7 @@ pub(crate) fn build(
     let offsets = kmeans::train(&points, padded, wanted, shape.options.seed, control)?;
     drop(points);
     control.report("cluster", sample, sample);
-    let centroids = Centroids {
-        routes: routes(shape, center, bits, &offsets),
-        offsets,
-    };
+    let centroids = Centroids::new(shape, center, bits, offsets);
     group(shape, center, bits, centroids, table, control)
 }
 
@@ -78,7 +85,7 @@ pub(crate) fn wanted_lists(shape: &Shape, rows: usize) -> usize {
 }
 
 /// Groups rows around known centroids.
-pub(crate) fn group(
+fn group(
     shape: &Shape,
     center: &Center,
     bits: Bits,
@@ -86,44 +93,72 @@ pub(crate) fn group(
     table: Table<'_>,
     control: Control<'_>,
 ) -> Result<Part> {
-    let (padded, rows) = (shape.rotation.padded(), table.norms.len());
-    let count = centroids.offsets.len() / padded;
     let assigner = Assigner::new(shape, &centroids.offsets, control)?;
-    let (done, nearest) = (AtomicUsize::new(0), &assigner);
-    let assignment: Result<Vec<Vec<u32>>> = table
-        .norms
-        .par_chunks(ASSIGN_ROWS)
-        .enumerate()
-        .map(|(task, norms)| {
-            control.check()?;
-            let mut scratch = Scratch::default();
-            let mut rotated = vec![0.0; padded];
-            let lists = norms.iter().enumerate().map(|(i, &norm)| {
-                let row = task * ASSIGN_ROWS + i;
-                table.vectors.with(row, |vector| {
-                    shape.rotate(center, vector, norm, &mut rotated);
-                })?;
-                nearest.nearest(&rotated, &mut scratch)
-            });
-            let lists = lists.collect();
-            report(control, "assign", &done, norms.len(), rows);
-            lists
-        })
-        .collect();
-    let assignment = assignment?.concat();
+    let all: Vec<u32> = (0..table.norms.len() as u32).collect();
+    let lists = assign(shape, center, &assigner, &table, &all, control)?;
+    let lists = lists.into_iter().map(|(list, _)| list).collect();
+    drop(all);
     drop(assigner);
-    let mut sizes = vec![0u32; count];
-    for &list in &assignment {
+    arrange(shape, center, bits, centroids, table, lists, None, control)
+}
+
+/// The nearest lists of some rows, and their squared distances.
+pub(crate) fn assign(
+    shape: &Shape,
+    center: &Center,
+    assigner: &Assigner<'_>,
+    table: &Table<'_>,
+    rows: &[u32],
+    control: Control<'_>,
+) -> Result<Vec<(u32, f32)>> {
+    let done = AtomicUsize::new(0);
+    let tasks: Result<Vec<Vec<(u32, f32)>>> = rows
+        .par_chunks(ASSIGN_ROWS)
+        .map_init(
+            || (Scratch::default(), vec![0.0; shape.rotation.padded()]),
+            |(scratch, rotated), task| {
+                control.check()?;
+                let lists = task.iter().map(|&row| {
+                    let norm = table.norms[row as usize];
+                    table.vectors.with(row as usize, |vector| {
+                        shape.rotate(center, vector, norm, rotated);
+                    })?;
+                    assigner.nearest(rotated, scratch)
+                });
+                let lists = lists.collect();
+                report(control, "assign", &done, task.len(), rows.len());
+                lists
+            },
+        )
+        .collect();
+    Ok(tasks?.concat())
+}
+
+/// Lays out rows list after list. `lists` has the list of each row.
+#[expect(clippy::too_many_arguments, reason = "what a grouped part is made of")]
+pub(crate) fn arrange(
+    shape: &Shape,
+    center: &Center,
+    bits: Bits,
+    centroids: Centroids,
+    table: Table<'_>,
+    lists: Vec<u32>,
+    known: Option<&Known<'_>>,
+    control: Control<'_>,
+) -> Result<Part> {
+    let (padded, rows) = (shape.rotation.padded(), table.norms.len());
+    let mut sizes = vec![0u32; centroids.offsets.len() / padded];
+    for &list in &lists {
         sizes[list as usize] += 1;
     }
     let (starts, blocks) = layout(&sizes);
     let mut next = starts.clone();
     let mut order = vec![0u32; rows];
-    for (row, &list) in assignment.iter().enumerate() {
+    for (row, &list) in lists.iter().enumerate() {
         order[next[list as usize] as usize] = row as u32;
         next[list as usize] += 1;
     }
-    drop(assignment);
+    drop(lists);
     let runs: Vec<Run<'_>> = sizes
         .iter()
         .zip(centroids.offsets.chunks_exact(padded))
@@ -133,7 +168,16 @@ pub(crate) fn group(
         })
         .collect();
     let source = (&table.vectors, table.norms.as_slice());
-    let codes = columns::encode(shape, center, bits, &runs, source, Some(&order), control)?;
+    let codes = columns::encode(
+        shape,
+        center,
+        bits,
+        &runs,
+        source,
+        Some(&order),
+        known,
+        control,
+    )?;
     let ids: Vec<i64> = order.iter().map(|&row| table.ids[row as usize]).collect();
     let norms: Vec<f32> = order.iter().map(|&row| table.norms[row as usize]).collect();
     let by_id = if table.ids.is_sorted() {

@@ -155,6 +155,16 @@ impl Lists {
         Ok(lists.iter().map(span).collect())
     }
 
+    /// Rows of the longest list as a multiple of the mean; 0 if a damaged file does not say.
+    pub(crate) fn imbalance(&self) -> f64 {
+        let Ok(starts) = self.starts.all() else {
+            return 0.0;
+        };
+        let longest = starts.windows(2).map(|pair| pair[1] - pair[0]).max();
+        let mean = self.order.len() as f64 / self.count() as f64;
+        f64::from(longest.unwrap_or(0)) / mean
+    }
+
     /// Bytes beside the codes of the rows.
     pub(crate) fn bytes(&self) -> usize {
         let tables =

@@ -50,6 +50,17 @@ impl Bits {
     }
 }
 
+/// How raw vectors are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RawPrecision {
+    /// As they are given.
+    #[default]
+    F32,
+    /// In half the space: rounded to 11 significant bits of the vector's largest component, relative 2^-11 at worst for
+    /// that one. Everything the index says of a vector then holds for the rounded one.
+    F16,
+}
+
 /// How an index is built. The same data, options and seed give the same file, whatever the number of threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildOptions {
@@ -67,6 +78,8 @@ pub struct BuildOptions {
     pub lists: Option<u32>,
     /// Caps exact comparisons of a search at this multiple of `k`. For [`Kind::RabitqAsym`] a value above 1 keeps raw vectors.
     pub rerank_factor: Option<u32>,
+    /// How raw vectors are kept, by kinds that keep them.
+    pub raw: RawPrecision,
 }
 
 impl BuildOptions {
@@ -81,6 +94,7 @@ impl BuildOptions {
             bits: None,
             rerank_factor: None,
             lists: None,
+            raw: RawPrecision::F32,
         }
     }
 
@@ -112,6 +126,13 @@ impl BuildOptions {
             let reason = "a RabitqIvfIndex ranks its lists by longer codes; use 5 or 8".into();
             return Err(Error::InvalidOption {
                 option: "bits",
+                reason,
+            });
+        }
+        if self.raw != RawPrecision::F32 && !self.keeps_raw() {
+            let reason = format!("a {} with these options keeps no raw vectors", self.kind);
+            return Err(Error::InvalidOption {
+                option: "raw",
                 reason,
             });
         }

@@ -23,6 +23,8 @@ pub(crate) struct Codes {
     /// Largest magnitude in `add` where it enters the rounding error of estimates: for products, not for distances, whose
     /// rows near the limit have additive factors of the limit's own size.
     pub max_add: f32,
+    /// Mean of `error` when the codes were laid out; 0 if a file does not say.
+    pub mean_error: f32,
 }
 
 impl Codes {

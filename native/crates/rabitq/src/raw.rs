@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
+use rayon::prelude::*;
+
+use crate::halves::Halves;
 use crate::section::Section;
-use crate::{BuildOptions, Result};
+use crate::validate::norm_squared;
+use crate::{BuildOptions, Error, RawPrecision, Result};
 
 /// Chunks of fewer rows are copied together when they meet; larger ones are shared.
 const SMALL_CHUNK: usize = 16 * 1024;
@@ -25,15 +29,58 @@ pub(crate) struct RawRows {
 struct Chunk {
     first: usize,
     rows: usize,
-    values: Section<f32>,
+    values: Values,
+}
+
+/// Rows of numbers in the precision they are kept in.
+#[derive(Clone)]
+pub(crate) enum Values {
+    F32(Section<f32>),
+    F16(Halves),
+}
+
+impl Values {
+    fn rows(&self, width: usize) -> usize {
+        match self {
+            Self::F32(values) => values.len() / width,
+            Self::F16(halves) => halves.exponents.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::F32(values) => values.bytes(),
+            Self::F16(halves) => halves.values.bytes() + halves.exponents.bytes(),
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        match self {
+            Self::F32(values) => values.is_mapped(),
+            Self::F16(halves) => halves.values.is_mapped(),
+        }
+    }
+
+    fn damaged(&self, reason: String) -> Error {
+        match self {
+            Self::F32(values) => values.damaged(reason),
+            Self::F16(halves) => halves.values.damaged(reason),
+        }
+    }
+}
+
+/// Rows that lie one behind the other, as they are kept: numbers, and exponents in half precision.
+pub(crate) enum Stretch<'a> {
+    F32(&'a [f32]),
+    F16(&'a [u16], &'a [i8]),
 }
 
 impl RawRows {
     /// One chunk, in the order of the rows or, with slots, in another.
-    pub(crate) fn new(width: usize, values: Section<f32>, slots: Option<Section<u32>>) -> Self {
+    pub(crate) fn new(width: usize, values: Values, slots: Option<Section<u32>>) -> Self {
         let chunk = Chunk {
             first: 0,
-            rows: values.len() / width,
+            rows: values.rows(width),
             values,
         };
         Self {
@@ -67,8 +114,13 @@ impl RawRows {
     /// Calls `act` with the vector of a row.
     pub(crate) fn with<T>(&self, row: usize, act: impl FnOnce(&[f32]) -> T) -> Result<T> {
         let (chunk, row) = self.locate(self.slot(row)?)?;
-        let at = row * self.width;
-        Ok(act(chunk.values.get(at..at + self.width)?))
+        match &chunk.values {
+            Values::F32(values) => {
+                let at = row * self.width;
+                Ok(act(values.get(at..at + self.width)?))
+            }
+            Values::F16(halves) => halves.with(row, self.width, act),
+        }
     }
 
     fn slot(&self, row: usize) -> Result<usize> {
@@ -101,15 +153,23 @@ impl RawRows {
         &self,
         rows: &[usize],
         most: usize,
-        mut act: impl FnMut(&[f32]) -> Result<()>,
+        mut act: impl FnMut(Stretch<'_>) -> Result<()>,
     ) -> Result<()> {
         let slots = rows.iter().map(|&row| self.slot(row));
         let slots = slots.collect::<Result<Vec<usize>>>()?;
         let runs = slots.chunk_by(|a, b| a + 1 == *b && self.chunk_of(*a) == self.chunk_of(*b));
         for run in runs.flat_map(|run| run.chunks(most)) {
             let (chunk, row) = self.locate(run[0])?;
-            let at = row * self.width;
-            act(chunk.values.get(at..at + run.len() * self.width)?)?;
+            let (rows, numbers) = (
+                row..row + run.len(),
+                row * self.width..(row + run.len()) * self.width,
+            );
+            act(match &chunk.values {
+                Values::F32(values) => Stretch::F32(values.get(numbers)?),
+                Values::F16(halves) => {
+                    Stretch::F16(halves.values.get(numbers)?, halves.exponents.get(rows)?)
+                }
+            })?;
         }
         Ok(())
     }
@@ -117,12 +177,7 @@ impl RawRows {
     /// Some rows of some parts, in that order. Chunks are shared, except small ones and those on the heap of which less
     /// than half is wanted.
     pub(crate) fn gather(width: usize, sources: &[(&Self, &[usize])]) -> Result<Self> {
-        let mut out = Gathered {
-            chunks: vec![],
-            end: 0,
-            fresh: vec![],
-            width,
-        };
+        let mut out = Gathered::new(width);
         let mut slots = Vec::with_capacity(sources.iter().map(|(_, rows)| rows.len()).sum());
         for (raw, rows) in sources {
             let wanted = rows.iter().map(|&row| raw.slot(row));
@@ -174,45 +229,75 @@ impl RawRows {
     }
 }
 
-/// Chunks on their way together. Rows that are copied go into a chunk that is still open; its slots are given out
-/// beforehand, a stretch at a time.
+/// Chunks on their way together. Rows that are copied go into a chunk that is still open.
 struct Gathered {
     width: usize,
     chunks: Vec<Chunk>,
     end: usize,
-    fresh: Vec<f32>,
+    numbers: Vec<f32>,
+    halves: Vec<u16>,
+    exponents: Vec<i8>,
 }
 
 impl Gathered {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            chunks: vec![],
+            end: 0,
+            numbers: vec![],
+            halves: vec![],
+            exponents: vec![],
+        }
+    }
+
     fn share(&mut self, chunk: &Chunk) -> usize {
         self.close();
         let first = self.end;
-        self.chunks.push(Chunk {
-            first,
-            ..chunk.clone()
-        });
-        self.end += chunk.rows;
+        self.push(chunk.values.clone());
         first
     }
 
     fn copy(&mut self, chunk: &Chunk, row: usize) -> Result<usize> {
-        let at = row * self.width;
-        self.fresh
-            .extend_from_slice(chunk.values.get(at..at + self.width)?);
-        Ok(self.end + self.fresh.len() / self.width - 1)
+        let range = row * self.width..(row + 1) * self.width;
+        let open = match &chunk.values {
+            Values::F32(values) => {
+                self.numbers.extend_from_slice(values.get(range)?);
+                self.numbers.len() / self.width
+            }
+            Values::F16(halves) => {
+                self.halves.extend_from_slice(halves.values.get(range)?);
+                self.exponents.push(halves.exponents.at(row)?);
+                self.exponents.len()
+            }
+        };
+        Ok(self.end + open - 1)
     }
 
+    /// All chunks of an index have one precision, so only one of the two is open.
     fn close(&mut self) {
-        if self.fresh.is_empty() {
-            return;
+        if !self.numbers.is_empty() {
+            let mut numbers = std::mem::take(&mut self.numbers);
+            numbers.shrink_to_fit();
+            self.push(Values::F32(numbers.into()));
         }
-        let mut values = std::mem::take(&mut self.fresh);
-        values.shrink_to_fit();
-        let rows = values.len() / self.width;
+        if !self.exponents.is_empty() {
+            let mut values = std::mem::take(&mut self.halves);
+            values.shrink_to_fit();
+            let halves = Halves {
+                values: values.into(),
+                exponents: std::mem::take(&mut self.exponents).into(),
+            };
+            self.push(Values::F16(halves));
+        }
+    }
+
+    fn push(&mut self, values: Values) {
+        let rows = values.rows(self.width);
         self.chunks.push(Chunk {
             first: self.end,
             rows,
-            values: values.into(),
+            values,
         });
         self.end += rows;
     }
@@ -228,7 +313,11 @@ impl<'a> Vectors<'a> {
     pub(crate) fn new(options: &BuildOptions, vectors: Cow<'a, [f32]>) -> Self {
         let width = options.dimensions;
         if options.keeps_raw() {
-            Self::Kept(RawRows::new(width, vectors.into_owned().into(), None))
+            let values = match options.raw {
+                RawPrecision::F32 => Values::F32(vectors.into_owned().into()),
+                RawPrecision::F16 => Values::F16(Halves::of(&vectors, width)),
+            };
+            Self::Kept(RawRows::new(width, values, None))
         } else {
             Self::Passing(vectors, width)
         }
@@ -240,6 +329,21 @@ impl<'a> Vectors<'a> {
             Self::Kept(raw) => raw.with(row, act),
             Self::Passing(vectors, width) => Ok(act(&vectors[row * width..(row + 1) * width])),
         }
+    }
+
+    /// Squared norms of the vectors as they are kept, given those before.
+    ///
+    /// # Errors
+    /// `NORM_OUT_OF_RANGE` where rounding led there.
+    pub(crate) fn norms(&self, options: &BuildOptions, norms: Vec<f32>) -> Result<Vec<f32>> {
+        if options.raw == RawPrecision::F32 {
+            return Ok(norms);
+        }
+        let (kernels, metric) = (simd::kernels(), options.metric);
+        (0..norms.len())
+            .into_par_iter()
+            .map(|row| self.with(row, |vector| norm_squared(kernels, metric, row, vector))?)
+            .collect()
     }
 
     pub(crate) fn into_kept(self) -> Option<RawRows> {
@@ -257,10 +361,12 @@ mod tests {
     fn rows(numbers: std::ops::Range<usize>) -> RawRows {
         RawRows::new(
             2,
-            numbers
-                .flat_map(|i| [i as f32, -(i as f32)])
-                .collect::<Vec<_>>()
-                .into(),
+            Values::F32(
+                numbers
+                    .flat_map(|i| [i as f32, -(i as f32)])
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
             None,
         )
     }
@@ -294,7 +400,10 @@ mod tests {
         let mut seen = vec![];
         let all: Vec<usize> = (0..want.len()).collect();
         gathered
-            .runs(&all, 1000, |values| {
+            .runs(&all, 1000, |stretch| {
+                let Stretch::F32(values) = stretch else {
+                    panic!("rows were kept in f32")
+                };
                 assert!(values.len() <= 2000);
                 seen.extend(values.iter().step_by(2).map(|v| *v as usize));
                 Ok(())

@@ -1,7 +1,8 @@
-//! Making all codes anew: on building, when an index has outgrown its center, and when rows wait outside the lists.
+//! Making all codes anew: on building, on compacting, and when an index has outgrown its center.
 
 use crate::build::Shape;
-use crate::ivf::{self, Centroids};
+use crate::ivf;
+use crate::part::Part;
 use crate::state::State;
 use crate::table::Table;
 use crate::{Control, Kind, Result};
@@ -19,21 +20,15 @@ impl Shape {
         Ok(State::new(center, part))
     }
 
-    /// The same rows in the lists of their nearest known centroids, whichever part they were in.
-    pub(crate) fn regrouped(&self, state: &State, control: Control<'_>) -> Result<State> {
-        let table = Table::of(state, None, self.options.dimensions)?;
-        let lists = state.parts.iter().find_map(|live| live.part.lists.as_ref());
-        let (Some(bits), Some(lists)) = (self.options.effective_bits(), lists) else {
-            return self.state(table, control);
-        };
-        if table.ids.is_empty() {
-            return self.state(table, control);
+    /// The live rows of a state as if they had just come. Kinds that keep no raw vectors keep their codes.
+    pub(crate) fn compacted(&self, state: &State, control: Control<'_>) -> Result<State> {
+        if self.options.keeps_raw() {
+            return self.state(Table::of(state, None, self.options.dimensions)?, control);
         }
-        let centroids = Centroids {
-            offsets: lists.offsets.all()?.to_vec(),
-            routes: lists.routes.clone(),
-        };
-        let part = ivf::group(self, &state.center, bits, centroids, table, control)?;
-        Ok(State::around(state.center.clone(), part))
+        let sources = state.parts.iter();
+        let sources: Vec<(&Part, Vec<usize>)> = sources
+            .map(|live| Ok((&*live.part, live.live_rows()?)))
+            .collect::<Result<_>>()?;
+        state.with_only(Part::gather(&sources)?)
     }
 }

@@ -16,6 +16,10 @@ pub(crate) unsafe trait Plain: Copy + Send + Sync + 'static {}
 // SAFETY: primitive numbers have no padding and no invalid bit patterns.
 unsafe impl Plain for u8 {}
 // SAFETY: as above.
+unsafe impl Plain for i8 {}
+// SAFETY: as above.
+unsafe impl Plain for u16 {}
+// SAFETY: as above.
 unsafe impl Plain for u32 {}
 // SAFETY: as above.
 unsafe impl Plain for u64 {}

@@ -111,20 +111,68 @@ pub(crate) struct State {
     pub center: Arc<Center>,
     /// In insertion order.
     pub parts: Vec<Live>,
+    /// Leading parts that are being made into one meanwhile: only their masks may change until then.
+    pub held: usize,
+    /// Mean error factor when all codes were made last; 0 if unknown.
+    pub first_error: f32,
 }
 
 impl State {
     pub(crate) fn new(center: Center, part: Part) -> Self {
-        Self::around(Arc::new(center), part)
+        let first_error = part.codes.as_ref().map_or(0.0, |codes| codes.mean_error);
+        Self {
+            center: Arc::new(center),
+            parts: Self::only(part),
+            held: 0,
+            first_error,
+        }
     }
 
-    pub(crate) fn around(center: Arc<Center>, part: Part) -> Self {
-        let parts = if part.rows() == 0 {
+    fn only(part: Part) -> Vec<Live> {
+        if part.rows() == 0 {
             vec![]
         } else {
             vec![Live::new(part)]
-        };
-        Self { center, parts }
+        }
+    }
+
+    /// The same rows in one part.
+    pub(crate) fn with_only(&self, part: Part) -> Result<Self> {
+        debug_assert_eq!(part.rows(), self.rows());
+        Ok(Self {
+            center: self.center.clone(),
+            parts: Self::only(part),
+            held: 0,
+            first_error: self.first_error,
+        })
+    }
+
+    /// This version with its first parts held.
+    pub(crate) fn holding(&self, held: usize) -> Self {
+        Self {
+            held,
+            ..self.clone()
+        }
+    }
+
+    /// Part of this version that is still what it was in another, and its rows that have died since.
+    pub(crate) fn died_since(&self, earlier: &Self) -> Result<Option<Vec<i64>>> {
+        let mut ids = vec![];
+        for (i, before) in earlier.parts.iter().enumerate() {
+            let Some(now) = self.parts.get(i) else {
+                return Ok(None);
+            };
+            if !Arc::ptr_eq(&now.part, &before.part) {
+                return Ok(None);
+            }
+            if now.rows < before.rows {
+                let dead = before.live_rows()?.into_iter();
+                for row in dead.filter(|&row| !now.is_live(row)) {
+                    ids.push(now.part.ids.at(row)?);
+                }
+            }
+        }
+        Ok(Some(ids))
     }
 
     /// Rows that wait outside the lists of a grouped index.
@@ -178,23 +226,25 @@ impl State {
             }
         }
         let mut parts = Vec::with_capacity(self.parts.len());
-        for (live, rows) in self.parts.iter().zip(&mut gone) {
+        for (i, (live, rows)) in self.parts.iter().zip(&mut gone).enumerate() {
             rows.sort_unstable();
             rows.dedup();
             let next = if rows.is_empty() {
                 live.clone()
+            } else if i < self.held {
+                live.without(rows)
             } else {
                 live.without(rows).compacted()?
             };
-            if next.rows > 0 {
+            if next.rows > 0 || i < self.held {
                 parts.push(next);
             }
         }
         let deleted = gone.iter().map(Vec::len).sum();
         Ok((
             Self {
-                center: self.center.clone(),
                 parts,
+                ..self.clone()
             },
             deleted,
         ))
@@ -210,8 +260,7 @@ impl State {
             let Some(newest) = self.parts.last().map(tier) else {
                 break;
             };
-            let run = self
-                .parts
+            let run = self.parts[self.held.min(self.parts.len())..]
                 .iter()
                 .rev()
                 .take_while(|live| {

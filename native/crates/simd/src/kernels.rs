@@ -43,6 +43,8 @@ pub(crate) type Bounds =
 pub(crate) type SelectLe = unsafe fn(&[f32], f32, u32, &mut Vec<u32>);
 pub(crate) type DotU4I8 = unsafe fn(&[u8], &[i8]) -> i32;
 pub(crate) type DotU8I16 = unsafe fn(&[u8], &[i16]) -> i32;
+pub(crate) type WidenF16 = unsafe fn(&[u16], f32, &mut [f32]);
+pub(crate) type NarrowF16 = unsafe fn(&[f32], f32, &mut [u16]);
 pub(crate) type Quantize = unsafe fn(&[f32], f32, f32, f32, &mut [u8]) -> QuantizeSums;
 
 /// The kernels of one CPU level.
@@ -65,6 +67,8 @@ pub struct Kernels {
     pub(crate) dot_u4_i8: DotU4I8,
     pub(crate) dot_u8_i16: DotU8I16,
     pub(crate) quantize: Quantize,
+    pub(crate) widen_f16: WidenF16,
+    pub(crate) narrow_f16: NarrowF16,
 }
 
 impl Kernels {
@@ -267,5 +271,29 @@ impl Kernels {
         );
         // SAFETY: this table's CPU features were detected before it was handed out.
         unsafe { (self.quantize)(x, scale, offset, max, codes) }
+    }
+
+    /// Half-precision numbers (IEEE 754 binary16, as their bits) times `scale`, elementwise. The
+    /// conversion is exact; only the product is rounded.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline]
+    pub fn widen_f16(&self, halves: &[u16], scale: f32, out: &mut [f32]) {
+        assert_eq!(halves.len(), out.len(), "widen_f16: lengths differ");
+        // SAFETY: this table's CPU features were detected before it was handed out.
+        unsafe { (self.widen_f16)(halves, scale, out) }
+    }
+
+    /// `scale * values` in half precision, elementwise, rounded to nearest, ties to even; infinite
+    /// beyond 65,504.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[inline]
+    pub fn narrow_f16(&self, values: &[f32], scale: f32, out: &mut [u16]) {
+        assert_eq!(values.len(), out.len(), "narrow_f16: lengths differ");
+        // SAFETY: this table's CPU features were detected before it was handed out.
+        unsafe { (self.narrow_f16)(values, scale, out) }
     }
 }

@@ -21,6 +21,8 @@ static KERNELS: Kernels = Kernels {
     dot_u4_i8,
     dot_u8_i16,
     quantize: scalar::quantize,
+    widen_f16: scalar::widen_f16,
+    narrow_f16: scalar::narrow_f16,
 };
 
 /// The table for CPUs with the dot-product extension.
@@ -36,6 +38,8 @@ static KERNELS_DOTPROD: Kernels = Kernels {
     dot_u4_i8: dot_u4_i8_dotprod,
     dot_u8_i16,
     quantize: scalar::quantize,
+    widen_f16: scalar::widen_f16,
+    narrow_f16: scalar::narrow_f16,
 };
 
 /// The tables this CPU can run, the best last.

@@ -5,6 +5,7 @@ mod codes;
 mod fastscan;
 mod floats;
 mod golden;
+mod halves;
 
 use std::io::{self, Write};
 use std::sync::Once;

@@ -20,6 +20,8 @@ pub(crate) static KERNELS: Kernels = Kernels {
     dot_u4_i8,
     dot_u8_i16,
     quantize,
+    widen_f16,
+    narrow_f16,
 };
 
 #[target_feature(enable = "avx2")]
@@ -313,4 +315,31 @@ fn quantize(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) -> Q
         sum_squares: sum_i32(squares) as u32,
     };
     main.finish(x_tail, scale, offset, max, code_tail)
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn widen_f16(halves: &[u16], scale: f32, out: &mut [f32]) {
+    let ((halves, rest), (out, last)) = (halves.as_chunks::<8>(), out.as_chunks_mut::<8>());
+    for (halves, out) in halves.iter().zip(out) {
+        // SAFETY: 8 values of two bytes are readable; the load needs no alignment.
+        let halves = unsafe { _mm_loadu_si128(halves.as_ptr().cast()) };
+        let values = _mm256_mul_ps(_mm256_cvtph_ps(halves), _mm256_set1_ps(scale));
+        // SAFETY: 8 floats are writable; the store needs no alignment.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), values) };
+    }
+    scalar::widen_f16(rest, scale, last);
+}
+
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn narrow_f16(values: &[f32], scale: f32, out: &mut [u16]) {
+    let ((values, rest), (out, last)) = (values.as_chunks::<8>(), out.as_chunks_mut::<8>());
+    for (values, out) in values.iter().zip(out) {
+        // SAFETY: 8 floats are readable; the load needs no alignment.
+        let values = unsafe { _mm256_loadu_ps(values.as_ptr()) };
+        let scaled = _mm256_mul_ps(values, _mm256_set1_ps(scale));
+        let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(scaled);
+        // SAFETY: 8 values of two bytes are writable; the store needs no alignment.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), halves) };
+    }
+    scalar::narrow_f16(rest, scale, last);
 }

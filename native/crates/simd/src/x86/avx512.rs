@@ -24,6 +24,8 @@ pub(crate) static KERNELS: Kernels = Kernels {
     dot_u4_i8,
     dot_u8_i16,
     quantize,
+    widen_f16,
+    narrow_f16: avx2::narrow_f16,
 };
 
 /// The table with VBMI.
@@ -39,6 +41,8 @@ pub(crate) static KERNELS_VBMI: Kernels = Kernels {
     dot_u4_i8,
     dot_u8_i16,
     quantize,
+    widen_f16,
+    narrow_f16: avx2::narrow_f16,
 };
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq")]
@@ -317,4 +321,16 @@ fn quantize(x: &[f32], scale: f32, offset: f32, max: f32, codes: &mut [u8]) -> Q
         sum_squares,
     }
     .finish(x_tail, scale, offset, max, code_tail)
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+fn widen_f16(halves: &[u16], scale: f32, out: &mut [f32]) {
+    let ((halves, rest), (out, last)) = (halves.as_chunks::<16>(), out.as_chunks_mut::<16>());
+    for (halves, out) in halves.iter().zip(out) {
+        // SAFETY: 16 values of two bytes are readable; the load needs no alignment.
+        let halves = unsafe { _mm256_loadu_si256(halves.as_ptr().cast()) };
+        let values = _mm512_mul_ps(_mm512_cvtph_ps(halves), _mm512_set1_ps(scale));
+        store_floats(out, values);
+    }
+    scalar::widen_f16(rest, scale, last);
 }

@@ -7,7 +7,8 @@ use crate::kernels::Kernels;
 
 /// The tables this CPU can run, the best last.
 pub(crate) fn detected() -> impl DoubleEndedIterator<Item = &'static Kernels> {
-    let avx2 = is_x86_feature_detected!("avx2");
+    // Every CPU with AVX2 has F16C.
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
     let avx512 = avx2
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
