@@ -595,6 +595,8 @@ export interface IndexParameters {
   rerankFactor?: number | undefined
   /** Inverted lists. */
   lists?: number | undefined
+  /** `f32` or `f16`. */
+  raw?: string | undefined
 }
 
 /** A step of a job and how far it is. */

@@ -7,10 +7,10 @@ use crate::table::Table;
 use crate::{Control, Index, Kind, Result};
 
 /// Rows outside the lists, or deleted ones in them, that are not worth a round.
-const FEW: usize = 2048;
+const FEW: usize = 1024;
 
 /// Share of all rows, as a divisor, from which rows outside the lists are worth a round.
-const OUTSIDE_SHARE: usize = 20;
+const OUTSIDE_SHARE: usize = 50;
 
 /// The same for deleted rows in the lists, which cost a search their scan and little else.
 const DELETED_SHARE: usize = 5;
