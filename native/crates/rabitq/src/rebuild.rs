@@ -29,6 +29,6 @@ impl Shape {
         let sources: Vec<(&Part, Vec<usize>)> = sources
             .map(|live| Ok((&*live.part, live.live_rows()?)))
             .collect::<Result<_>>()?;
-        state.with_only(Part::gather(&sources)?)
+        Ok(state.with_only(Part::gather(&sources)?))
     }
 }

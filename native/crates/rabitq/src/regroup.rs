@@ -3,7 +3,7 @@
 //! Only what changed is made anew: rows from outside the lists join those nearest to them, or found lists of their own if
 //! they are far from all; lists that have outgrown the others are split, those that are new rows for the most part move to
 //! where these are, lists that have shrunk are dissolved, and rows
-//! around a change are looked at again, as in SPFresh (Xu et al., SOSP 2023, arXiv 2410.14452). All other codes are copied.
+//! around a change are looked at again, as in `SPFresh` (Xu et al., SOSP 2023, arXiv 2410.14452). All other codes are copied.
 
 use rayon::prelude::*;
 
@@ -107,7 +107,7 @@ impl Shape {
         let part = ivf::arrange(
             self, center, bits, centroids, table, settled, known, control,
         )?;
-        state.with_only(part)
+        Ok(state.with_only(part))
     }
 
     /// Mean squared distance of rows from the centroid of their list.
@@ -124,7 +124,7 @@ impl Shape {
         for row in (0..own.len()).step_by(own.len().div_ceil(SPREAD_ROWS).max(1)) {
             let (norm, at) = (table.norms[row], own[row] as usize * width);
             table.vectors.with(row, |vector| {
-                self.rotate(center, vector, norm, &mut rotated)
+                self.rotate(center, vector, norm, &mut rotated);
             })?;
             let offset = &offsets[at..at + width];
             sum += f64::from(simd::kernels().l2_squared(&rotated, offset));

@@ -137,14 +137,14 @@ impl State {
     }
 
     /// The same rows in one part.
-    pub(crate) fn with_only(&self, part: Part) -> Result<Self> {
+    pub(crate) fn with_only(&self, part: Part) -> Self {
         debug_assert_eq!(part.rows(), self.rows());
-        Ok(Self {
+        Self {
             center: self.center.clone(),
             parts: Self::only(part),
             held: 0,
             first_error: self.first_error,
-        })
+        }
     }
 
     /// This version with its first parts held.

@@ -49,7 +49,7 @@ fn numbers_between_two_halves_go_to_the_nearer_and_ties_to_the_even_one() {
                 value(half + 1)
             },
         );
-        let middle = ((low + high) / 2.0) as f32;
+        let middle = low.midpoint(high) as f32;
         let even = half + (half & 1);
         let inputs = [middle.next_down(), middle, middle.next_up(), -middle];
         let mut out = [0; 4];
