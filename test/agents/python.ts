@@ -1,11 +1,11 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync, renameSync, rmSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
 import { inRoot } from "../../scripts/paths.mjs";
+import { createWire, type Wire } from "./wire.js";
 
 const run = promisify(execFile);
 const programs = inRoot("test/agents/python");
@@ -71,47 +71,4 @@ export async function pythonAgent(python: string, program: string): Promise<{ or
 export async function pythonCaller(python: string, program: string, args: string[]): Promise<unknown> {
   const { stdout } = await run(python, [path.join(programs, program), ...args], { timeout: 50_000 });
   return JSON.parse(stdout);
-}
-
-/** A port that leads to another one. */
-export interface Wire {
-  port: number;
-  leadTo(port: number): void;
-  /** Ends all connections that run over it. */
-  cut(): void;
-}
-
-async function createWire(): Promise<Wire> {
-  let target = 0;
-  const open = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect(target, "127.0.0.1");
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      open.add(one);
-      one.pipe(other);
-      one.on("error", () => {});
-      one.on("close", () => {
-        open.delete(one);
-        other.destroy();
-      });
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const cut = () => {
-    for (const socket of open) socket.destroy();
-  };
-  onTestFinished(() => {
-    cut();
-    server.close();
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    leadTo: (port) => {
-      target = port;
-    },
-    cut,
-  };
 }
