@@ -1,3 +1,4 @@
+import { createPublicKey, randomUUID } from "node:crypto";
 import { Role, TaskState, verifyAgentCardSignature } from "@a2a-js/sdk";
 import {
   ClientFactory,
