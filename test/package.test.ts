@@ -127,10 +127,11 @@ const agents = `
     const failure = await A2APeer.connect(url, { network }).catch((error) => error.code + " " + error.hint);
     console.log(card.name, response.status, failure);
     await response.body.cancel();
-    // The connection that is kept for the next request does not keep the process.
+    // The connection that is kept for the next request does not keep the process, nor does an answer left unread.
     await (await fetch(url)).text();
+    await fetch(url);
     server.close();
-    server.closeIdleConnections();
+    server.closeAllConnections();
     const done = performance.now();
     process.on("exit", () => {
       if (performance.now() - done > 1_000) console.log("something kept the process");

@@ -26,7 +26,7 @@ export class Call {
     this.#outer = outer ?? undefined;
     this.#outer?.addEventListener("abort", this.#forward, { once: true });
     if (this.#outer?.aborted) this.#forward();
-    else this.arm("total", totalMs);
+    else this.arm("total", totalMs, false);
   }
 
   /** Aborted when the call has failed. */
@@ -45,9 +45,14 @@ export class Call {
     this.end();
   }
 
-  /** Starts a deadline; the result stops it. */
-  arm(phase: Phase, ms: number): () => void {
+  /**
+   * Starts a deadline; the result stops it.
+   *
+   * @param keepsProcess - somebody waits for it; an answer that nobody reads should not keep the process
+   */
+  arm(phase: Phase, ms: number, keepsProcess = true): () => void {
     const timer = setTimeout(() => this.fail(tooLate(this.#place, phase, ms)), ms);
+    if (!keepsProcess) timer.unref();
     this.#timers.add(timer);
     return () => {
       clearTimeout(timer);

@@ -236,6 +236,18 @@ describe("deadlines", () => {
     expect(length).toBe(4 * MEGABYTE);
   });
 
+  it("leave a stream alone that is silent for a while", async () => {
+    const server = await serve(async (_, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(": first\n\n");
+      // Longer than a connection that is not in use would be kept.
+      await sleep(4_000);
+      response.end(": second\n\n");
+    });
+    const response = await guarded().fetch(server.origin);
+    expect(await response.text()).toBe(": first\n\n: second\n\n");
+  });
+
   it("can be set for one call", async () => {
     const server = await serve(() => {});
     const work = guarded().fetch(server.origin, { limits: { totalMs: 150 } });
