@@ -128,9 +128,9 @@ export async function serveCard(
     preferredTransport: "JSONRPC",
     protocolVersion: "0.3.0",
   };
-  const write = (signed: AgentCard) =>
-    JSON.stringify({ ...(types.AgentCard.toJSON(signed) as object), ...legacy });
-  if (key === undefined) return { json: write(card), jwks: undefined, thumbprint: undefined };
+  const write = (form: object) => JSON.stringify({ ...form, ...legacy });
+  const form = types.AgentCard.toJSON(card) as object;
+  if (key === undefined) return { json: write(form), jwks: undefined, thumbprint: undefined };
   const { privateKey, alg, publicJwk, thumbprint } = await readKey(key);
   const sign = types.generateAgentCardSignature(privateKey, {
     alg,
@@ -139,7 +139,8 @@ export async function serveCard(
     jku: jwksUrl,
   });
   const jwks = JSON.stringify({ keys: [{ ...publicJwk, kid: thumbprint, alg, use: "sig" }] });
-  return { json: write(await sign(card)), jwks, thumbprint };
+  // The JSON form, because the signer of the SDK loses the security schemes of its own type.
+  return { json: write(await sign(form as AgentCard)), jwks, thumbprint };
 }
 
 async function readKey(key: SigningKey) {

@@ -44,6 +44,42 @@ describe("the card", () => {
     await verify(resolved);
   });
 
+  it("is signed with everything in it, security schemes and links included", async () => {
+    const card = {
+      name: "A",
+      description: "B",
+      version: "2",
+      provider: { organization: "C", url: "https://c.example" },
+    };
+    const skills = [
+      { id: "a", description: "a", tags: ["x"], examples: ["y"] },
+      { id: "b", description: "b" },
+    ];
+    const more = {
+      documentationUrl: "https://c.example/docs",
+      iconUrl: "https://c.example/icon.png",
+      skills,
+    };
+    const { url, server } = await served({
+      card: { ...card, ...more },
+      signingKey: signingKey(),
+      auth: { bearer: "token" },
+      push: true,
+      handler: () => "x",
+    });
+    const trust = { thumbprints: [server.thumbprint ?? ""] };
+    const peer = await connect(url, { verify: "require", trust, auth: { bearer: "token" } });
+    expect(peer.card.securitySchemes).toMatchObject({
+      bearer: { httpAuthSecurityScheme: { scheme: "Bearer" } },
+    });
+    expect((await peer.send("go")).text).toBe("x");
+    const jwks = (await (await fetch(new URL(".well-known/jwks.json", url))).json()) as JSONWebKeySet;
+    const verify = verifyAgentCardSignature(
+      async (kid) => createLocalJWKSet(jwks)({ alg: "ES256", kid }) as never,
+    );
+    await verify((await (await fetch(new URL(".well-known/agent-card.json", url))).json()) as AgentCard);
+  });
+
   it("is not sent again when it is known", async () => {
     const { url } = await served(() => "x");
     const first = await fetch(new URL(".well-known/agent-card.json", url));
