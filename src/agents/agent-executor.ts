@@ -13,8 +13,8 @@ import { type TaskState, wireStateOf } from "./task-state.js";
 export interface ExecutorOptions {
   sdk: ServerSdk;
   handler: AgentHandler;
-  /** Longest duration of a turn, in milliseconds. */
-  taskMs: number;
+  /** Longest duration of a turn in milliseconds, and longest chain of agents that ask each other. */
+  limits: { taskMs: number; maxDepth: number };
   /** Id under which the agent stands in chains of agents. */
   agentId: () => string;
   /** Told what a handler threw; a string it returns is what the caller gets to know. */
@@ -52,7 +52,7 @@ export class HandlerExecutor implements AgentExecutor {
     const turn = new Turn(this.#options.sdk, taskId, contextId, bus);
     const timer = setTimeout(
       () => controller.abort(new DOMException("it took too long", "TimeoutError")),
-      this.#options.taskMs,
+      this.#options.limits.taskMs,
     );
     const asked = this.#toRequest(request, controller.signal);
     try {
@@ -68,6 +68,10 @@ export class HandlerExecutor implements AgentExecutor {
           metadata: task?.metadata,
         }),
       );
+      if (asked.context.depth > this.#options.limits.maxDepth) {
+        turn.status("rejected", "The chain of agents that ask each other is too long.");
+        return;
+      }
       turn.status("working");
       await withTaskContext(asked.context, () => this.#run(asked, turn, controller.signal));
     } catch (error) {

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import type { StreamResponse } from "@a2a-js/sdk";
+import type { StreamResponse, Task } from "@a2a-js/sdk";
 import type { PushNotificationSender, PushNotificationStore, ServerCallContext } from "@a2a-js/sdk/server";
 import { A2AError } from "../errors.js";
 import { withRetry } from "../retry.js";
@@ -7,6 +7,7 @@ import type { ServerSdk } from "./a2a-sdk.js";
 import { createGuardedFetch, type GuardedHttp } from "./guarded-fetch.js";
 import { guardedStatus } from "./http-status.js";
 import type { NetworkOptions } from "./network-policy.js";
+import { isTerminal, taskStateOf } from "./task-state.js";
 
 /** How a served agent reports to webhooks. */
 export interface PushOptions {
@@ -14,6 +15,11 @@ export interface PushOptions {
   network?: NetworkOptions;
   /** Signs every report: header `X-A2A-Signature`, see {@link receivePush}. */
   secret?: string;
+}
+
+interface Report {
+  body: string;
+  contentType: string;
 }
 
 /** Waits before a report is sent again, in milliseconds. */
@@ -53,16 +59,23 @@ export class GuardedPushSender implements PushNotificationSender {
     this.#http = createGuardedFetch({ ...(network === undefined ? {} : { network }), limits });
   }
 
-  async send(update: StreamResponse, context: ServerCallContext): Promise<void> {
+  async send(update: StreamResponse, context: ServerCallContext, task?: Task): Promise<void> {
     const { payload } = update;
     const taskId = payload?.$case === "task" ? payload.value.id : payload?.value.taskId;
     if (taskId === undefined || taskId === "") return;
-    const configs = await this.#store.load(taskId, context);
-    if (configs.length === 0) return;
-    const body = JSON.stringify(this.#sdk.types.StreamResponse.toJSON(update));
+    const stored = (await this.#store.loadWithMetadata?.(taskId, context)) ?? [];
+    if (stored.length === 0) return;
+    const isOver =
+      (payload?.$case === "task" || payload?.$case === "statusUpdate") &&
+      isTerminal(taskStateOf(payload.value.status?.state));
     const before = this.#last.get(taskId) ?? Promise.resolve();
     const report = before.then(async () => {
-      await Promise.allSettled(configs.map((config) => this.#report(config, body)));
+      const reports = stored.map(({ config, wireVersion }) =>
+        this.#report(config, this.#write(update, wireVersion, task)),
+      );
+      await Promise.allSettled(reports);
+      // Nothing more will be reported: what is kept would be kept for ever.
+      if (isOver) for (const { config } of stored) await this.#store.delete(taskId, context, config.id);
     });
     this.#last.set(taskId, report);
     await report;
@@ -74,13 +87,20 @@ export class GuardedPushSender implements PushNotificationSender {
     await this.#http.close();
   }
 
+  /** In the protocol that the webhook was named in. */
+  #write(update: StreamResponse, wireVersion: string, task: Task | undefined): Report {
+    const { types, legacy } = this.#sdk;
+    if (wireVersion === "0.3") return new legacy.V03PushNotificationSerializer().serialize(update, task);
+    return { body: JSON.stringify(types.StreamResponse.toJSON(update)), contentType: "application/a2a+json" };
+  }
+
   async #report(
     { url, token, authentication }: Awaited<ReturnType<PushNotificationStore["load"]>>[number],
-    body: string,
+    { body, contentType }: Report,
   ): Promise<void> {
     const seconds = String(Math.floor(Date.now() / 1000));
     const headers: Record<string, string> = {
-      "content-type": "application/a2a+json",
+      "content-type": contentType,
       [TIMESTAMP_HEADER]: seconds,
     };
     if (token !== "") headers[TOKEN_HEADER] = token;

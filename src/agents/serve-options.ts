@@ -33,6 +33,8 @@ export interface ServeLimits {
   maxConcurrency: number;
   /** A turn, in milliseconds. Default 600,000. */
   taskMs: number;
+  /** Agents in a chain that ask each other; longer ones are turned away. Default 32. */
+  maxDepth: number;
   /** Tasks kept after their end, for callers that ask later. Default 1,000. */
   keptTasks: number;
 }
@@ -82,6 +84,7 @@ const DEFAULTS: Readonly<ServeLimits> = {
   jsonDepth: 64,
   maxConcurrency: 100,
   taskMs: 600_000,
+  maxDepth: 32,
   keptTasks: 1_000,
 };
 

@@ -102,7 +102,7 @@ export class A2AServer implements AsyncDisposable {
     this.#executor = new HandlerExecutor({
       sdk,
       handler,
-      taskMs: limits.taskMs,
+      limits,
       agentId,
       onError: options.onError,
       backlog,

@@ -138,44 +138,52 @@ describe.each(ways)("a peer over %s", (name, options) => {
 });
 
 describe("webhooks", () => {
-  it("receive what a served agent reports, signed, and nothing else", async () => {
-    const webhook = new A2AWebhook({ token: "secret token", secret: "shared" });
-    const reports: unknown[] = [];
-    const raw: { headers: Record<string, string>; body: string }[] = [];
-    const receiver = await serve(async (request, response) => {
-      try {
-        const event = await webhook.receive(request);
-        reports.push(event.state ?? event.type);
-        raw.push({ headers: request.headers as Record<string, string>, body: "" });
-        response.writeHead(204).end();
-      } catch (error) {
-        response.writeHead(401).end(String(error));
-      }
-    });
-    let release: (() => void) | undefined;
-    const { url } = await served({
-      push: { network: { allowLoopback: true }, secret: "shared" },
-      handler: async function* () {
-        await new Promise<void>((resolve) => {
-          release = resolve;
+  it.each(["1.0", "0.3"] as const)(
+    "receive what a served agent reports, signed, in protocol %s",
+    async (protocol) => {
+      const webhook = new A2AWebhook({ token: "secret token", secret: "shared" });
+      const reports: unknown[] = [];
+      const raw: { headers: Record<string, string>; body: string }[] = [];
+      const receiver = await serve(async (request, response) => {
+        try {
+          const event = await webhook.receive(request);
+          reports.push(event.state ?? event.type);
+          raw.push({ headers: request.headers as Record<string, string>, body: "" });
+          response.writeHead(204).end();
+        } catch (error) {
+          response.writeHead(401).end(String(error));
+        }
+      });
+      let release: (() => void) | undefined;
+      const { url } = await served({
+        push: { network: { allowLoopback: true }, secret: "shared" },
+        handler: async function* () {
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+          yield "done";
+        },
+      });
+      const peer = await connect(url, { protocol });
+      const states: unknown[] = [];
+      for await (const event of peer.stream("go")) {
+        states.push(event.state ?? event.type);
+        if (states.length !== 2) continue;
+        await peer.createPushConfig(event.taskId, {
+          id: "hook",
+          url: receiver.origin,
+          token: "secret token",
         });
-        yield "done";
-      },
-    });
-    const peer = await connect(url);
-    const states: unknown[] = [];
-    for await (const event of peer.stream("go")) {
-      states.push(event.state ?? event.type);
-      if (states.length !== 2) continue;
-      await peer.createPushConfig(event.taskId, { id: "hook", url: receiver.origin, token: "secret token" });
-      expect(await peer.listPushConfigs(event.taskId)).toMatchObject([
-        { id: "hook", url: `${receiver.origin}` },
-      ]);
-      release?.();
-    }
-    await until(() => reports.includes("completed"));
-    expect(reports).toEqual(["artifact", "completed"]);
-  });
+        expect(await peer.listPushConfigs(event.taskId)).toMatchObject([
+          { id: "hook", url: `${receiver.origin}` },
+        ]);
+        release?.();
+      }
+      await until(() => reports.includes("completed"));
+      // Webhooks of 0.3 get the whole task every time.
+      expect(reports).toEqual([protocol === "1.0" ? "artifact" : "working", "completed"]);
+    },
+  );
 
   it("refuse wrong tokens and signatures, old reports and the same one twice", async () => {
     const { signReport } = await import("../../src/agents/push-sender.js");

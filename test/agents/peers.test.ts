@@ -185,6 +185,22 @@ describe("recursion", () => {
     expect(shared.budgetUse?.tasks).toBe(4);
   });
 
+  it("between agents that take no care ends at the served agent", async () => {
+    let calls = 0;
+    let again: (() => Promise<string>) | undefined;
+    const { url } = await served({
+      limits: { maxDepth: 4 },
+      handler: async () => {
+        calls++;
+        return (await again?.()) ?? "";
+      },
+    });
+    const peer = await connect(url);
+    again = async () => (await peer.send("go")).text;
+    expect((await peer.send("go")).text).toBe("The chain of agents that ask each other is too long.");
+    expect(calls).toBe(4);
+  });
+
   it("is seen in the context that travels with the message, and in the trace", async () => {
     const { peer, calls } = await scriptedPeer(done);
     await new A2APeers([peer]).send({ text: "go", metadata: { mine: 1 } });
