@@ -95,6 +95,66 @@ describe("the end of a stream", () => {
   });
 });
 
+describe("the wire", () => {
+  it.each([
+    ["CR", "\r"],
+    ["CR LF", "\r\n"],
+    ["LF", "\n"],
+  ])("may end its lines with %s, cut anywhere", async (_, end) => {
+    const { peer } = await scriptedPeer(
+      onStream(async (events) => {
+        const frames = [
+          events.frame({ task: task("SUBMITTED") }),
+          ": a comment\n\n",
+          `id: 7\nretry: 10\n${events.frame(chunk("grün ", false))}`,
+          events.frame(chunk("blau")),
+          events.frame({
+            statusUpdate: { taskId: TASK, contextId: "c", status: { state: "TASK_STATE_COMPLETED" } },
+          }),
+        ];
+        const bytes = Buffer.from(frames.join("").replaceAll("\n", end));
+        events.open();
+        // Pieces of all lengths: within lines, between CR and LF, within a character.
+        for (let at = 0, length = 1; at < bytes.length; at += length, length = (length % 17) + 1) {
+          events.response.write(bytes.subarray(at, at + length));
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }),
+    );
+    const events = await collect(peer.stream("go"));
+    expect(states(events)).toEqual(["submitted", "artifact", "artifact", "completed"]);
+    expect(textOf(events)).toBe("grün blau");
+  });
+
+  it("gives updates in order, however many are asked for at once", async () => {
+    const { peer } = await scriptedPeer(
+      onStream((events) => {
+        events.task();
+        for (let at = 0; at < 200; at++) events.chunk(`${at},`, at > 0);
+        events.status("COMPLETED");
+      }),
+    );
+    const stream = peer.stream("go");
+    const results = await Promise.all(Array.from({ length: 210 }, () => stream.next()));
+    const events = results.flatMap(({ done, value }) => (done || value === undefined ? [] : [value]));
+    expect(deltas(events)).toBe(Array.from({ length: 200 }, (_, at) => `${at},`).join(""));
+    expect(results.filter(({ done }) => done)).toHaveLength(210 - 202);
+  });
+
+  it("may name a skill, a context and data of the caller", async () => {
+    const { peer, calls } = await scriptedPeer(onStream((events) => events.task("COMPLETED")));
+    const sent = { text: "go", skill: "work", data: { a: 1 }, metadata: { mine: true }, messageId: "m-1" };
+    await peer.send(sent, { contextId: "c-1", headers: { "x-own": "1" } });
+    expect(calls[0]?.params.message).toMatchObject({
+      messageId: "m-1",
+      contextId: "c-1",
+      metadata: { skillId: "work", mine: true },
+      parts: [{ text: "go" }, { data: { a: 1 } }],
+    });
+    expect(calls[0]?.request.headers).toMatchObject({ "x-own": "1", "a2a-version": "1.0" });
+  });
+});
+
 describe("updates that make no sense", () => {
   it("of another task end the stream and cancel the task", async () => {
     const { peer, of } = await scriptedPeer(
