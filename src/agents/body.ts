@@ -5,6 +5,7 @@ import type { Call } from "./call.js";
 import { connectionFailure, protocolError } from "./connection-failure.js";
 import { JsonScan, parseJson } from "./json-scan.js";
 import { type Limits, limitExceeded } from "./limits.js";
+import type { OutgoingRequest } from "./outgoing-request.js";
 
 /**
  * The body of an answer, decompressed and guarded. Pull based: nothing is read from the socket unless the reader
@@ -13,12 +14,12 @@ import { type Limits, limitExceeded } from "./limits.js";
  */
 export function guardedBody(
   call: Call,
-  url: URL,
+  { url, headers }: OutgoingRequest,
   message: IncomingMessage,
   limits: Limits,
 ): ReadableStream<Uint8Array> {
   const pieces: AsyncIterator<Buffer> = decoded(url, message)[Symbol.asyncIterator]();
-  const admit = admission(message, limits);
+  const admit = admission(kindOf(message, headers.accept), limits);
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -61,9 +62,9 @@ export function checkEncoding(url: URL, message: IncomingMessage): void {
 }
 
 /** @throws {@link A2AError} `RESPONSE_TOO_LARGE` when the headers announce more than is allowed */
-export function checkLength(message: IncomingMessage, limits: Limits): void {
+export function checkLength({ headers }: OutgoingRequest, message: IncomingMessage, limits: Limits): void {
   const announced = Number(message.headers["content-length"] ?? 0);
-  const { limit, bytes } = largestBody(message, limits);
+  const { limit, bytes } = largestBody(kindOf(message, headers.accept), limits);
   if (announced > bytes) throw limitExceeded(limit, `${announced} bytes are announced, ${bytes} allowed`);
 }
 
@@ -112,24 +113,33 @@ function decoded(url: URL, message: IncomingMessage): Readable {
   return pipeline(message, decoder, () => {});
 }
 
-function isEventStream(message: IncomingMessage): boolean {
-  return /^\s*text\/event-stream\s*(;|$)/i.test(message.headers["content-type"] ?? "");
+/** What a body is guarded as. */
+type BodyKind = "events" | "json" | "other";
+
+/**
+ * The type that the peer claims does not loosen anything: a stream of events is one only if it was asked for, and what
+ * was asked for as JSON is looked at as JSON, since it will be parsed as that.
+ */
+function kindOf(message: IncomingMessage, accept = ""): BodyKind {
+  const type = message.headers["content-type"] ?? "";
+  const isAskedFor = (wanted: RegExp) => accept.split(",").some((each) => wanted.test(each));
+  if (EVENTS.test(type) && isAskedFor(EVENTS)) return "events";
+  return JSON_TYPE.test(type) || isAskedFor(JSON_TYPE) ? "json" : "other";
 }
 
-function isJson(message: IncomingMessage): boolean {
-  return /^\s*[\w.-]+\/([\w.-]+\+)?json\s*(;|$)/i.test(message.headers["content-type"] ?? "");
-}
+const EVENTS = /^\s*text\/event-stream\s*(;|$)/i;
+const JSON_TYPE = /^\s*[\w.-]+\/([\w.-]+\+)?json\s*(;|$)/i;
 
-function largestBody(message: IncomingMessage, limits: Limits): { limit: keyof Limits; bytes: number } {
-  const limit = isEventStream(message) ? "streamBytes" : "bodyBytes";
+function largestBody(kind: BodyKind, limits: Limits): { limit: keyof Limits; bytes: number } {
+  const limit = kind === "events" ? "streamBytes" : "bodyBytes";
   return { limit, bytes: limits[limit] };
 }
 
 /** Checks each piece before the reader gets it. */
-function admission(message: IncomingMessage, limits: Limits): (piece: Buffer) => void {
-  const { limit, bytes } = largestBody(message, limits);
-  const events = isEventStream(message);
-  const isLooked = events ? limits.jsonDepth < Number.MAX_SAFE_INTEGER : isJson(message);
+function admission(kind: BodyKind, limits: Limits): (piece: Buffer) => void {
+  const { limit, bytes } = largestBody(kind, limits);
+  const events = kind === "events";
+  const isLooked = events ? limits.jsonDepth < Number.MAX_SAFE_INTEGER : kind === "json";
   const json = isLooked ? new JsonScan(limits.jsonDepth, events) : undefined;
   let length = 0;
   return (piece) => {

@@ -15,11 +15,12 @@ const BODILESS = new Set([204, 205, 304]);
  */
 export function createResponse(
   call: Call,
-  { url, method }: OutgoingRequest,
+  request: OutgoingRequest,
   message: IncomingMessage,
   limits: Limits,
   redirected: boolean,
 ): Response {
+  const { url } = request;
   try {
     const status = message.statusCode ?? 0;
     if (status < 200 || status > 599) throw protocolError(url, `the status is ${status}`);
@@ -27,7 +28,7 @@ export function createResponse(
       ? (message.statusMessage ?? "")
       : "";
     const init = { status, statusText, headers: responseHeaders(message) };
-    const response = new Response(bodyOf(call, url, method, message, limits), init);
+    const response = new Response(bodyOf(call, request, message, limits), init);
     Object.defineProperties(response, { url: { value: url.href }, redirected: { value: redirected } });
     return response;
   } catch (error) {
@@ -38,19 +39,18 @@ export function createResponse(
 
 function bodyOf(
   call: Call,
-  url: URL,
-  method: string,
+  request: OutgoingRequest,
   message: IncomingMessage,
   limits: Limits,
 ): ReadableStream<Uint8Array> | null {
-  if (method === "HEAD" || BODILESS.has(message.statusCode ?? 0)) {
+  if (request.method === "HEAD" || BODILESS.has(message.statusCode ?? 0)) {
     message.resume();
     call.end();
     return null;
   }
-  checkEncoding(url, message);
-  checkLength(message, limits);
-  return guardedBody(call, url, message, limits);
+  checkEncoding(request.url, message);
+  checkLength(request, message, limits);
+  return guardedBody(call, request, message, limits);
 }
 
 function responseHeaders({ rawHeaders, headers }: IncomingMessage): Headers {

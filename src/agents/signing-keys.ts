@@ -84,6 +84,7 @@ export class SigningKeys {
       cooldownDuration: COOLDOWN_MS,
       cacheMaxAge: KEY_SET_MAX_AGE_MS,
       timeoutDuration: limits.cardMs,
+      headers: { accept: "application/json" },
       [customFetch]: (url, init) => this.#fetch(url, { ...init, limits: caps }),
     };
   }

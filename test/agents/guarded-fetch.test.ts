@@ -325,8 +325,12 @@ describe("sizes", () => {
       flood(response, 10 * MEGABYTE, Buffer.from(`: ${"x".repeat(1000)}\n\n`));
     });
     const { fetch } = guarded({ limits: { bodyBytes: 1000, streamBytes: 2 * MEGABYTE } });
-    const error = await failure(fetch(server.origin).then((response) => response.text()));
+    const ask = (accept: string) =>
+      failure(fetch(server.origin, { headers: { accept } }).then((each) => each.text()));
+    const error = await ask("text/event-stream");
     expect([error.code, error.context.limit]).toEqual(["RESPONSE_TOO_LARGE", "streamBytes"]);
+    // A peer cannot have the larger limit by calling an answer a stream.
+    expect((await ask("application/json")).context.limit).toBe("bodyBytes");
   });
 
   it("leaves a body that nobody reads with its sender, and closes the connection when it is given up", async () => {
@@ -358,7 +362,7 @@ describe("sizes", () => {
 });
 
 describe("JSON", () => {
-  const send = async (body: string, type = "application/json") => {
+  const send = async (body: string, type = "application/json", accept = "*/*") => {
     const server = await serve((_, response) => {
       response.writeHead(200, { "content-type": type });
       // In pieces that cut tokens apart.
@@ -366,7 +370,7 @@ describe("JSON", () => {
       response.end();
     });
     return guarded()
-      .fetch(server.origin)
+      .fetch(server.origin, { headers: { accept } })
       .then((response) => response.text());
   };
 
@@ -378,6 +382,10 @@ describe("JSON", () => {
     expect(await send(JSON.stringify("[".repeat(1000)))).toHaveLength(1002);
     expect((await failure(send(deep(65), "application/a2a+json; charset=utf-8"))).code).toBe("JSON_REFUSED");
     expect(await send(deep(65), "text/plain")).toBe(deep(65));
+    // Whoever asks for JSON will parse it, whatever it is called.
+    for (const type of ["text/plain", "text/event-stream", "image/png"]) {
+      expect((await failure(send(deep(65), type, "application/a2a+json, */*"))).code).toBe("JSON_REFUSED");
+    }
   });
 
   it("is refused with a key __proto__, however it is written", async () => {
@@ -390,7 +398,7 @@ describe("JSON", () => {
 
   it("is looked at in each event of a stream", async () => {
     const events = (...datas: string[]) => datas.map((data) => `${data}\n\n`).join("");
-    const stream = (text: string) => send(text, "text/event-stream");
+    const stream = (text: string) => send(text, "text/event-stream", "text/event-stream");
     const deep = "[".repeat(40);
     const fine = events(
       `data: ${deep}`,
