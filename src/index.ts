@@ -34,12 +34,14 @@ export { type IndexName, type Recommendation, recommend } from "./indexes/recomm
 export type { SearchOptions } from "./indexes/search-options.js";
 export { VectorIndex } from "./indexes/vector-index.js";
 export type { QueryVector } from "./indexes/vectors.js";
+export type { ArrowBatch } from "./lake/arrow.js";
 export { BundleCollection, type BundleExpectation, type OpenBundleOptions } from "./lake/bundle.js";
 export type { BundleFile, BundleInfo } from "./lake/bundle-info.js";
 export type { BundlePublicKey, BundleSigningKey } from "./lake/bundle-key.js";
 export { Collection } from "./lake/collection.js";
+export type { CollectionReader } from "./lake/collection-reader.js";
 export type { FieldCondition, FieldOperators, FieldPath, Filter } from "./lake/filter.js";
-export { type LakeLocation, type LakeOptions, RuLake } from "./lake/lake.js";
+export { type LakeLocation, type LakeOptions, type RetainOptions, RuLake } from "./lake/lake.js";
 export { maximalMarginalRelevance } from "./lake/mmr.js";
 export type { PublishBundleOptions } from "./lake/publish-bundle.js";
 export type {
@@ -52,12 +54,17 @@ export type {
   DeleteResult,
   DeleteSelection,
   Durability,
+  ExplainOptions,
   GetOptions,
+  HistoryEntry,
+  HistoryOptions,
   LakeStats,
   MmrOptions,
   RecordInput,
   RecordPart,
   ScanOptions,
+  SearchPlan,
+  SearchPlanPart,
   StoredRecord,
   UpsertOptions,
   UpsertProgress,
@@ -65,4 +72,6 @@ export type {
   VerifyProblem,
   VerifyReport,
 } from "./lake/records.js";
+export type { Session, SessionCollection } from "./lake/session.js";
+export type { Snapshot } from "./lake/snapshot.js";
 export { type RetryPolicy, withRetry } from "./retry.js";

@@ -1,22 +1,24 @@
 //! A collection as a JavaScript class.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
-use rulake::{Batch, Collection, Commit, Durability, Lake, Scan, Selection};
+use rulake::{Batch, Collection, Commit, Durability, Lake, Selection, SnapshotId};
 
 use crate::collection_parameters::{
-    CollectionCounts, CollectionSearchParameters, IncludeParameters, VerifyResult, WriteResult,
+    CollectionCounts, CollectionSearchParameters, HistoryColumns, IncludeParameters, VerifyResult,
+    WriteResult,
 };
 use crate::drop_later::DropLater;
 use crate::error::{Failure, Result};
-use crate::job::{JobControl, run_guarded};
+use crate::job::{JobControl, guarded, run_guarded};
 use crate::parameters::to_number;
 use crate::pool::{self, Lane};
 use crate::records::{FoundRecords, IdBatch, UpsertBatch};
+use crate::scan::NativeScan;
 
 /// A handle on a collection. It keeps its lake open, and so does every job.
 #[napi]
@@ -66,6 +68,27 @@ impl NativeCollection {
         Held::clone(&self.held)
     }
 
+    /// A promise of what `work` makes of the collection on a thread of a lane.
+    fn run<'env, T, V>(
+        &self,
+        env: &'env Env,
+        lane: Lane,
+        work: impl FnOnce(Held) -> rulake::Result<T> + Send + 'static,
+        into_js: impl FnOnce(T) -> V + Send + 'static,
+    ) -> napi::Result<Object<'env>>
+    where
+        T: Send + 'static,
+        V: ToNapiValue + 'static,
+    {
+        let collection = Held::clone(&self.held);
+        run_guarded(
+            env,
+            lane,
+            move || Ok(work(collection)?),
+            |_, done| Ok(into_js(done)),
+        )
+    }
+
     /// A promise that the writer's thread settles.
     fn promise(
         env: &Env,
@@ -100,6 +123,21 @@ impl NativeCollection {
     #[napi(getter, catch_unwind)]
     pub fn dimensions(&self) -> Option<u32> {
         self.held.dimensions().and_then(|n| u32::try_from(n).ok())
+    }
+
+    /// Name of the state it reads now.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    #[napi(getter, catch_unwind)]
+    pub fn snapshot_id(&self, env: &Env) -> napi::Result<String> {
+        guarded(env, || Ok(self.held.snapshot_id()?.to_string()))
+    }
+
+    /// Whether it was dropped from its lake.
+    #[napi(getter, catch_unwind)]
+    pub fn dropped(&self) -> bool {
+        self.held.is_dropped()
     }
 
     /// Records right now.
@@ -176,18 +214,9 @@ impl NativeCollection {
         ids: &IdBatch,
         include: IncludeParameters,
     ) -> napi::Result<Object<'env>> {
-        let collection = Held::clone(&self.held);
         let ids = ids.take();
-        run_guarded(
-            env,
-            Lane::Search,
-            move || {
-                Ok(FoundRecords::from_records(
-                    collection.get(&ids, include.into())?,
-                ))
-            },
-            |_, found| Ok(found),
-        )
+        let work = move |collection: Held| collection.get(&ids, include.into());
+        self.run(env, Lane::Search, work, FoundRecords::from_records)
     }
 
     /// Number of records, or of those that match.
@@ -201,13 +230,12 @@ impl NativeCollection {
         filter: Option<String>,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = Held::clone(&self.held);
         let control = JobControl::handle(control);
-        run_guarded(
+        self.run(
             env,
             Lane::Search,
-            move || Ok(collection.count(filter.as_deref(), Some(control.cancel_flag()))?),
-            |_, count| Ok(to_number(count)),
+            move |collection| collection.count(filter.as_deref(), Some(control.cancel_flag())),
+            to_number,
         )
     }
 
@@ -224,22 +252,40 @@ impl NativeCollection {
         parameters: CollectionSearchParameters,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = Held::clone(&self.held);
         let control = JobControl::handle(control);
         let vectors = vectors.to_vec();
-        run_guarded(
+        self.run(
             env,
             Lane::Search,
-            move || {
-                let answers = collection.search(
-                    &vectors,
-                    queries as usize,
-                    &parameters.into(),
-                    Some(control.cancel_flag()),
-                )?;
-                Ok(FoundRecords::from_matches(answers))
+            move |collection| {
+                let cancel = Some(control.cancel_flag());
+                collection.search(&vectors, queries as usize, &parameters.into(), cancel)
             },
-            |_, found| Ok(found),
+            FoundRecords::from_matches,
+        )
+    }
+
+    /// What a search looks at, as JSON.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::explain`].
+    #[napi(ts_return_type = "Promise<string>", catch_unwind)]
+    pub fn explain<'env>(
+        &self,
+        env: &'env Env,
+        filter: Option<String>,
+        control: Option<&JobControl>,
+    ) -> napi::Result<Object<'env>> {
+        let control = JobControl::handle(control);
+        self.run(
+            env,
+            Lane::Search,
+            move |collection| {
+                let plan = collection.explain(filter.as_deref(), Some(control.cancel_flag()))?;
+                serde_json::to_string(&plan)
+                    .map_err(|error| rulake::Error::Internal(error.to_string()))
+            },
+            |json| json,
         )
     }
 
@@ -254,16 +300,73 @@ impl NativeCollection {
         filter: Option<String>,
         include: IncludeParameters,
     ) -> napi::Result<Object<'env>> {
-        let collection = Held::clone(&self.held);
-        run_guarded(
+        self.run(
             env,
             Lane::Search,
-            move || Ok(collection.scan(filter.as_deref(), include.into())?),
-            |_, scan| {
-                Ok(NativeScan {
-                    scan: DropLater::new(Arc::new(Mutex::new(Some(scan)))),
-                })
+            move |collection| collection.scan(filter.as_deref(), include.into()),
+            NativeScan::new,
+        )
+    }
+
+    /// A handle that reads the present state, whatever comes later.
+    ///
+    /// # Errors
+    /// By rejection: `CLOSED`.
+    #[napi(ts_return_type = "Promise<NativeCollection>", catch_unwind)]
+    pub fn snapshot<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.run(
+            env,
+            Lane::Search,
+            |held| Ok(Self::new(held.snapshot()?, held.lake)),
+            |collection| collection,
+        )
+    }
+
+    /// A handle that reads a state of the past.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::at`].
+    #[napi(ts_return_type = "Promise<NativeCollection>", catch_unwind)]
+    pub fn at<'env>(&self, env: &'env Env, snapshot: String) -> napi::Result<Object<'env>> {
+        self.run(
+            env,
+            Lane::Work,
+            move |held| {
+                let id = SnapshotId::parse(&snapshot).ok_or_else(|| rulake::Error::NoSnapshot {
+                    collection: held.name().to_owned(),
+                    snapshot,
+                })?;
+                Ok(Self::new(held.at(id)?, held.lake))
             },
+            |collection| collection,
+        )
+    }
+
+    /// The newest states that `at` finds, oldest first.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::history`].
+    #[napi(ts_return_type = "Promise<HistoryColumns>", catch_unwind)]
+    pub fn history<'env>(&self, env: &'env Env, limit: u32) -> napi::Result<Object<'env>> {
+        self.run(
+            env,
+            Lane::Work,
+            move |collection| collection.history(limit as usize),
+            HistoryColumns::from,
+        )
+    }
+
+    /// Takes over what another process has committed.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Collection::refresh`].
+    #[napi(ts_return_type = "Promise<boolean>", catch_unwind)]
+    pub fn refresh<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.run(
+            env,
+            Lane::Work,
+            |collection| collection.refresh(),
+            |changed| changed,
         )
     }
 
@@ -277,29 +380,22 @@ impl NativeCollection {
         env: &'env Env,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
-        let collection = Held::clone(&self.held);
         let control = JobControl::handle(control);
-        run_guarded(
+        self.run(
             env,
             Lane::Work,
-            move || Ok(collection.verify(Some(control.cancel_flag()))?),
-            |_, report| Ok(VerifyResult::from(report)),
+            move |collection| collection.verify(Some(control.cancel_flag())),
+            VerifyResult::from,
         )
     }
 
-    /// Makes a checkpoint.
+    /// Flushes and merges all segments.
     ///
     /// # Errors
     /// By rejection: those of [`Collection::compact`].
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn compact<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let collection = Held::clone(&self.held);
-        run_guarded(
-            env,
-            Lane::Work,
-            move || Ok(collection.compact()?),
-            |_, ()| Ok(()),
-        )
+        self.run(env, Lane::Work, |collection| collection.compact(), |()| ())
     }
 
     /// Sizes and counts.
@@ -308,12 +404,11 @@ impl NativeCollection {
     /// By rejection: `CLOSED`.
     #[napi(ts_return_type = "Promise<CollectionCounts>", catch_unwind)]
     pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let collection = Held::clone(&self.held);
-        run_guarded(
+        self.run(
             env,
             Lane::Search,
-            move || Ok(collection.stats()?),
-            |_, stats| Ok(CollectionCounts::from(stats)),
+            |collection| collection.stats(),
+            CollectionCounts::from,
         )
     }
 
@@ -326,52 +421,6 @@ impl NativeCollection {
             pool::spawn(Lane::Work, move || {
                 let _ = lake.close();
             });
-        }
-    }
-}
-
-/// A walk over the records of one state.
-#[napi]
-pub struct NativeScan {
-    scan: DropLater<Arc<Mutex<Option<Scan>>>>,
-}
-
-#[napi]
-impl NativeScan {
-    /// The next records: at most `rows`, and no more once they have `bytes`. None are left if it is empty.
-    ///
-    /// # Errors
-    /// By rejection: those of [`Scan::next_chunk`]; `CLOSED`.
-    #[napi(ts_return_type = "Promise<FoundRecords>", catch_unwind)]
-    pub fn next<'env>(
-        &self,
-        env: &'env Env,
-        rows: u32,
-        bytes: u32,
-        control: Option<&JobControl>,
-    ) -> napi::Result<Object<'env>> {
-        let scan = Arc::clone(&self.scan);
-        let control = JobControl::handle(control);
-        run_guarded(
-            env,
-            Lane::Search,
-            move || {
-                let mut scan = scan.lock().unwrap_or_else(PoisonError::into_inner);
-                let scan = scan.as_mut().ok_or_else(|| Failure::closed("scan"))?;
-                let records =
-                    scan.next_chunk(rows as usize, bytes as usize, Some(control.cancel_flag()))?;
-                Ok(FoundRecords::from_records(records))
-            },
-            |_, found| Ok(found),
-        )
-    }
-
-    /// Lets go of the state.
-    #[napi(catch_unwind)]
-    pub fn close(&self) {
-        // Not waited for: a chunk under way holds it.
-        if let Ok(mut scan) = self.scan.try_lock() {
-            pool::drop_later(scan.take());
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Options of a collection on their way in, facts about it on their way out.
 
 use napi_derive::napi;
-use rulake::{Commit, Include, SearchRequest, VerifyReport};
+use rulake::{Commit, HistoryEntry, Include, SearchRequest, VerifyReport};
 
 use crate::parameters::to_number;
 
 /// What a write did.
 #[napi(object, object_from_js = false)]
 pub struct WriteResult {
-    /// Number of the state, twenty digits, so that later ones sort after it.
+    /// Name of the state; later ones sort after it.
     pub snapshot: String,
     /// Records replaced or deleted.
     pub affected: f64,
@@ -61,14 +61,49 @@ pub struct CollectionCounts {
     pub index: Option<String>,
     /// The newest state.
     pub snapshot: String,
-    /// Number of the newest checkpoint.
+    /// Number of the newest generation.
     pub generation: f64,
+    /// Segments the records are in.
+    pub segments: f64,
+    /// Records in memory.
+    pub memtable: f64,
     /// Bytes of log to replay.
     pub wal_bytes: f64,
-    /// Bytes of the checkpoint.
-    pub checkpoint_bytes: f64,
+    /// Bytes of the segments.
+    pub segment_bytes: f64,
     /// Bytes of the index.
     pub index_bytes: f64,
+}
+
+/// States of the past, column by column.
+#[napi(object, object_from_js = false)]
+pub struct HistoryColumns {
+    /// Their names.
+    pub snapshots: Vec<String>,
+    /// When they were committed, in milliseconds since 1970.
+    pub times: Vec<f64>,
+    /// The generation that begins with each; 0 if none does.
+    pub generations: Vec<f64>,
+}
+
+impl From<Vec<HistoryEntry>> for HistoryColumns {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "times and generations stay far below 2^53"
+    )]
+    fn from(entries: Vec<HistoryEntry>) -> Self {
+        Self {
+            snapshots: entries.iter().map(|e| e.snapshot.to_string()).collect(),
+            times: entries
+                .iter()
+                .map(|e| e.snapshot.committed() as f64)
+                .collect(),
+            generations: entries
+                .iter()
+                .map(|e| e.generation.unwrap_or(0) as f64)
+                .collect(),
+        }
+    }
 }
 
 /// What a verification found.
@@ -84,11 +119,6 @@ pub struct VerifyResult {
     pub paths: Vec<String>,
     /// Reason of each problem.
     pub reasons: Vec<String>,
-}
-
-/// Twenty digits, so that later ones sort after it.
-fn snapshot(sequence: u64) -> String {
-    format!("{sequence:020}")
 }
 
 impl From<IncludeParameters> for Include {
@@ -128,10 +158,12 @@ impl From<rulake::CollectionStats> for CollectionCounts {
             dimensions: stats.dimensions.and_then(|n| u32::try_from(n).ok()),
             metric: stats.metric.name().to_owned(),
             index: stats.index.map(|kind| kind.name().to_owned()),
-            snapshot: snapshot(stats.sequence),
+            snapshot: stats.snapshot.to_string(),
             generation: stats.generation as f64,
+            segments: to_number(stats.segments),
+            memtable: to_number(stats.memtable),
             wal_bytes: stats.wal_bytes as f64,
-            checkpoint_bytes: stats.checkpoint_bytes as f64,
+            segment_bytes: stats.segment_bytes as f64,
             index_bytes: to_number(stats.index_bytes),
         }
     }
@@ -140,7 +172,7 @@ impl From<rulake::CollectionStats> for CollectionCounts {
 impl From<Commit> for WriteResult {
     fn from(commit: Commit) -> Self {
         Self {
-            snapshot: snapshot(commit.sequence),
+            snapshot: commit.snapshot.to_string(),
             affected: to_number(commit.affected),
         }
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
-use rulake::{CollectionOptions, IndexChoice, Lake, LakeOptions};
+use rulake::{CollectionOptions, IndexChoice, Lake, LakeOptions, Retention};
 
 use crate::collection::NativeCollection;
 use crate::drop_later::DropLater;
 use crate::error::{Category, Failure, Result, from_io};
-use crate::job::run_guarded;
+use crate::job::{guarded, run_guarded};
 use crate::pool::{self, Lane};
+use crate::session::NativeSession;
 
 /// A handle on a lake. Jobs hold the lake themselves. A lake nobody has closed closes with the last reference, and may
 /// then write a checkpoint.
@@ -35,18 +36,67 @@ pub struct CollectionParameters {
     pub index: Option<String>,
 }
 
+/// How a lake is opened; checked in TypeScript for type and range.
+#[napi(object, object_to_js = false)]
+pub struct LakeParameters {
+    /// Without the right to write.
+    pub read_only: bool,
+    /// Bytes of texts and metadata kept decompressed.
+    #[napi(ts_type = "number | undefined")]
+    pub cache_bytes: Option<f64>,
+    /// Newest generations that stay readable.
+    #[napi(ts_type = "number | undefined")]
+    pub retain_generations: Option<f64>,
+    /// Milliseconds for which older ones do.
+    #[napi(ts_type = "number | undefined")]
+    pub retain_milliseconds: Option<f64>,
+}
+
+impl From<LakeParameters> for LakeOptions {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked in TypeScript"
+    )]
+    fn from(parameters: LakeParameters) -> Self {
+        let default = Self::default();
+        let Retention {
+            generations,
+            milliseconds,
+        } = default.retention;
+        Self {
+            read_only: parameters.read_only,
+            cache_bytes: parameters
+                .cache_bytes
+                .map_or(default.cache_bytes, |bytes| bytes as usize),
+            retention: Retention {
+                generations: parameters
+                    .retain_generations
+                    .map_or(generations, |n| n as u64),
+                milliseconds: parameters
+                    .retain_milliseconds
+                    .map_or(milliseconds, |ms| ms as u64),
+            },
+        }
+    }
+}
+
 /// Opens the lake in a directory, or a new one in memory if there is none.
 ///
 /// # Errors
 /// By rejection: those of [`Lake::open`].
 #[napi(ts_return_type = "Promise<NativeLake>", catch_unwind)]
-pub fn open_lake(env: &Env, path: Option<String>, read_only: bool) -> napi::Result<Object<'_>> {
+pub fn open_lake(
+    env: &Env,
+    path: Option<String>,
+    options: LakeParameters,
+) -> napi::Result<Object<'_>> {
     rulake::on_background_thread(pool::yield_to_others);
     run_guarded(
         env,
         Lane::Work,
         move || match path {
-            Some(path) => Ok(Lake::open(&PathBuf::from(path), LakeOptions { read_only })?),
+            Some(path) => Ok(Lake::open(&PathBuf::from(path), options.into())?),
             None => Ok(Lake::in_memory()),
         },
         |_, lake| {
@@ -86,6 +136,20 @@ impl NativeLake {
             },
             |_, (collection, lake)| Ok(NativeCollection::new(collection, lake)),
         )
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// `READ_ONLY`, `CLOSED`.
+    #[napi(catch_unwind)]
+    pub fn session(&self, env: &Env) -> napi::Result<NativeSession> {
+        guarded(env, || {
+            Ok(NativeSession::new(
+                self.lake.session()?,
+                Arc::clone(&self.lake),
+            ))
+        })
     }
 
     /// Names of the collections, sorted.
@@ -186,6 +250,13 @@ impl From<rulake::Error> for Failure {
             E::Poisoned { collection, reason } => failure
                 .with("collection", collection)
                 .with("reason", reason),
+            E::Conflict { collection, id } => failure.with("collection", collection).with("id", id),
+            E::NoSnapshot {
+                collection,
+                snapshot,
+            } => failure
+                .with("collection", collection)
+                .with("snapshot", snapshot),
             E::InvalidName { name, reason } => failure.with("name", name).with("reason", reason),
             E::NoCollection { name, known } => failure.with("name", name).with("known", known),
             E::Mismatch {

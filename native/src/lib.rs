@@ -19,6 +19,8 @@ mod pool;
 mod recommend;
 mod records;
 mod rows;
+mod scan;
+mod session;
 mod upkeep;
 
 /// Called once, when the library is loaded.

@@ -1,47 +1,38 @@
-import type { IdBatch, NativeCollection } from "../../native/binding.js";
+import type { NativeCollection } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
-import { native } from "../native.js";
 import { checkOptions, describe, invalidOption, oneOf } from "../options.js";
-import { nextTurn } from "../turns.js";
 import type { BundleInfo } from "./bundle-info.js";
-import { type CollectionSearch, searchVectors, toCollectionSearch } from "./collection-search.js";
-import type { Filter } from "./filter.js";
-import { toFilterJson } from "./filter-json.js";
+import { CollectionReader } from "./collection-reader.js";
+import { toSelection } from "./delete-selection.js";
 import { invalidArgument, lakeCall } from "./native-call.js";
 import { type PublishBundleOptions, publishBundle } from "./publish-bundle.js";
-import { readRecords, SCAN_BYTES, toInclude } from "./record-reader.js";
 import type {
-  CollectionHit,
-  CollectionSearchOptions,
   CollectionStats,
   DeleteOptions,
   DeleteResult,
   DeleteSelection,
   Durability,
-  GetOptions,
+  HistoryEntry,
+  HistoryOptions,
   Metric,
   RecordInput,
-  ScanOptions,
-  StoredRecord,
   UpsertOptions,
   UpsertResult,
   VerifyReport,
 } from "./records.js";
+import { Snapshot } from "./snapshot.js";
 import { upsertRecords } from "./upsert.js";
-import { toVector, type VectorInput } from "./vector.js";
-
-/** Ids handed to the native side in one turn of the event loop. */
-const ID_PIECE = 4096;
 
 /**
  * Durable records with an id, a vector, a text and metadata. Made by {@link RuLake.collection}.
  *
  * Readers see whole batches or nothing of them, and never wait for writers.
  */
-export class Collection<Meta extends object = Record<string, unknown>> implements AsyncDisposable {
-  /** Name within the lake. */
+export class Collection<Meta extends object = Record<string, unknown>>
+  extends CollectionReader<Meta>
+  implements AsyncDisposable
+{
   readonly name: string;
-  /** How vectors are compared. */
   readonly metric: Metric;
 
   readonly #native: NativeCollection;
@@ -50,20 +41,11 @@ export class Collection<Meta extends object = Record<string, unknown>> implement
 
   /** @internal Only {@link RuLake.collection} makes one. */
   constructor(handle: unknown, lake: { readonly closed: boolean }) {
+    super();
     this.#native = handle as NativeCollection;
     this.#lake = lake;
     this.name = this.#native.name;
     this.metric = this.#native.metric as Metric;
-  }
-
-  /** Numbers in a vector; `undefined` until the first vector decides. */
-  get dimensions(): number | undefined {
-    return this.#open("dimensions").dimensions ?? undefined;
-  }
-
-  /** Records right now. */
-  get size(): number {
-    return this.#open("size").size;
   }
 
   /**
@@ -81,8 +63,8 @@ export class Collection<Meta extends object = Record<string, unknown>> implement
     records: Iterable<RecordInput<Meta>> | AsyncIterable<RecordInput<Meta>>,
     options: UpsertOptions = {},
   ): Promise<UpsertResult> {
-    const where = this.#where("upsert");
-    const handle = this.#open("upsert");
+    const where = this.where("upsert");
+    const handle = this.open("upsert");
     checkOptions(options, ["signal", "onProgress", "durability"], where);
     const buffered = isBuffered(options.durability, where);
     return upsertRecords(where, records, options, (batch) =>
@@ -97,129 +79,88 @@ export class Collection<Meta extends object = Record<string, unknown>> implement
    * @throws {@link ConfigError} `INVALID_OPTION` unless exactly one of `ids`, `filter` and `all` is given
    */
   async delete(selection: DeleteSelection<Meta>, options: DeleteOptions = {}): Promise<DeleteResult> {
-    const where = this.#where("delete");
-    const handle = this.#open("delete");
+    const where = this.where("delete");
+    const handle = this.open("delete");
     checkOptions(options, ["durability"], where);
     const buffered = isBuffered(options.durability, where);
-    checkOptions(selection ?? null, ["ids", "filter", "all"], where);
-    const { ids, filter, all } = selection;
-    const given = [ids, filter, all].filter((choice) => choice !== undefined).length;
-    if (given !== 1 || (all !== undefined && all !== true)) {
-      throw invalidOption(where, "selection", "one of { ids }, { filter } and { all: true }", selection);
-    }
-    const json = toFilterJson(filter, where);
-    if (json === "{}") {
-      throw new LakeError(`${where}: invalid filter: an empty filter would delete everything`, {
-        code: "INVALID_FILTER",
-        hint: "Say { all: true } if that is meant.",
-      });
-    }
-    const list = ids === undefined ? undefined : await copyIds(ids, where);
-    const result = await lakeCall(where, undefined, () => handle.delete(list, json, buffered));
+    const { ids, filter } = await toSelection(selection, where);
+    const result = await lakeCall(where, undefined, () => handle.delete(ids, filter, buffered));
     return { deleted: result.affected, snapshot: result.snapshot };
   }
 
-  /** Records by id, in the order asked for; missing ones are skipped. */
-  async get(ids: readonly string[], options: GetOptions = {}): Promise<StoredRecord<Meta>[]> {
-    const where = this.#where("get");
-    const handle = this.#open("get");
-    checkOptions(options, ["include"], where);
-    const include = toInclude(options.include, where);
-    const list = await copyIds(ids, where);
-    return readRecords(await lakeCall(where, undefined, () => handle.get(list, include)));
-  }
-
-  /** Number of records, or of those that match. */
-  async count(filter?: Filter<Meta>): Promise<number> {
-    const where = this.#where("count");
-    const handle = this.#open("count");
-    const json = toFilterJson(filter, where);
-    return lakeCall(where, undefined, () => handle.count(json));
+  /**
+   * The collection as it is now, for reading, whatever is written later. It costs nothing but the memory and disk space
+   * of what it keeps alive: close it.
+   */
+  async snapshot(): Promise<Snapshot<Meta>> {
+    const handle = this.open("snapshot");
+    const pinned = await lakeCall(this.where("snapshot"), undefined, () => handle.snapshot());
+    return new Snapshot<Meta>(pinned, this.#lake);
   }
 
   /**
-   * The records nearest to a vector, best first; ties in order of last upsert.
+   * The collection as it was after a write, for reading.
    *
-   * @throws {@link LakeError} `DIMENSION_MISMATCH`, `NOT_FINITE`, `INVALID_K`, `INVALID_FILTER`, `CLOSED`
-   * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`
+   * @param snapshot - what `upsert` or `delete` returned, or {@link Collection.history} lists
+   * @throws {@link LakeError} `SNAPSHOT_NOT_FOUND` if that state is not kept any more (see `retain` of
+   * {@link RuLake.open}) or never was; `CORRUPT_FILE`, `CLOSED`, `IO`
    */
-  async search(
-    vector: VectorInput,
-    options: CollectionSearchOptions<Meta> = {},
-  ): Promise<CollectionHit<Meta>[]> {
-    const where = this.#where("search");
-    const handle = this.#open("search");
-    const search = toCollectionSearch(options, where);
-    const query = toVector(vector, "vector", where);
-    const [hits = []] = await this.#search(handle, [query], search, where);
-    return hits;
+  async at(snapshot: string): Promise<Snapshot<Meta>> {
+    const where = this.where("at");
+    const handle = this.open("at");
+    if (typeof snapshot !== "string") {
+      throw invalidArgument(where, "snapshot", "the id of a snapshot", describe(snapshot));
+    }
+    return new Snapshot<Meta>(await lakeCall(where, undefined, () => handle.at(snapshot)), this.#lake);
   }
 
-  /** {@link Collection.search} for several vectors, in parallel: one answer each, in their order. */
-  async searchBatch(
-    vectors: readonly VectorInput[],
-    options: CollectionSearchOptions<Meta> = {},
-  ): Promise<CollectionHit<Meta>[][]> {
-    const where = this.#where("searchBatch");
-    const handle = this.#open("searchBatch");
-    const search = toCollectionSearch(options, where);
-    if (!Array.isArray(vectors)) throw invalidArgument(where, "vectors", "an array", describe(vectors));
-    const queries = vectors.map((vector, i) => toVector(vector, `vectors[${i}]`, where));
-    return this.#search(handle, queries, search, where);
-  }
-
-  #search(
-    handle: NativeCollection,
-    queries: Float32Array[],
-    search: CollectionSearch,
-    where: string,
-  ): Promise<CollectionHit<Meta>[][]> {
-    return searchVectors<Meta>(handle, queries, search, where);
+  /** The states that {@link Collection.at} finds, oldest first: the newest `limit` of them. */
+  async history(options: HistoryOptions = {}): Promise<HistoryEntry[]> {
+    const where = this.where("history");
+    const handle = this.open("history");
+    checkOptions(options, ["limit"], where);
+    const { limit = 1000 } = options;
+    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+      throw invalidOption(where, "limit", "a whole number from 1 to 10,000", limit);
+    }
+    const { snapshots, times, generations } = await lakeCall(where, undefined, () => handle.history(limit));
+    return snapshots.map((snapshot, i) => {
+      const generation = generations[i] ?? 0;
+      return {
+        snapshot,
+        committed: new Date(times[i] ?? 0),
+        generation: generation > 0 ? generation : undefined,
+      };
+    });
   }
 
   /**
-   * Every record, in order of last upsert, as of the moment the scan starts; later writes do not show. Memory stays
-   * bounded however large the collection is.
+   * In a lake opened with `readOnly`: takes over what the writing process has committed since. Cheap when that is
+   * nothing.
+   *
+   * @returns whether there was anything new; always `false` in a lake open for writing, which is up to date
    */
-  async *scan(options: ScanOptions<Meta> = {}): AsyncGenerator<StoredRecord<Meta>, void, undefined> {
-    const where = this.#where("scan");
-    const handle = this.#open("scan");
-    checkOptions(options, ["filter", "chunkSize", "include", "signal"], where);
-    const { chunkSize = 1000, signal } = options;
-    if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > 1_000_000) {
-      throw invalidOption(where, "chunkSize", "a whole number from 1 to 1,000,000", chunkSize);
-    }
-    const include = toInclude(options.include, where);
-    const filter = toFilterJson(options.filter, where);
-    const scan = await lakeCall(where, signal, () => handle.scan(filter, include));
-    try {
-      for (;;) {
-        const found = await lakeCall(where, signal, (control) => scan.next(chunkSize, SCAN_BYTES, control));
-        if (found.length === 0) return;
-        for (const record of await readRecords<Meta>(found)) {
-          yield record;
-          signal?.throwIfAborted();
-          this.#open("scan");
-        }
-      }
-    } finally {
-      scan.close();
-    }
+  async refresh(): Promise<boolean> {
+    const handle = this.open("refresh");
+    return lakeCall(this.where("refresh"), undefined, () => handle.refresh());
   }
 
   /** Reads every byte on disk and compares it with its digest, and the parts with one another. */
   async verify(): Promise<VerifyReport> {
-    const where = this.#where("verify");
-    const handle = this.#open("verify");
+    const where = this.where("verify");
+    const handle = this.open("verify");
     const { files, bytes, records, paths, reasons } = await lakeCall(where, undefined, () => handle.verify());
     const problems = paths.map((file, i) => ({ file, reason: reasons[i] ?? "" }));
     return { ok: problems.length === 0, files, bytes, records, problems };
   }
 
-  /** Writes a checkpoint now and drops what it makes obsolete; readers and writers go on meanwhile. */
+  /**
+   * Flushes the newest records and merges all segments into one, without what was deleted; readers and writers go on
+   * meanwhile. It happens by itself, piece by piece, as a collection grows: this is for the end of a large import.
+   */
   async compact(): Promise<void> {
-    const handle = this.#open("compact");
-    await lakeCall(this.#where("compact"), undefined, () => handle.compact());
+    const handle = this.open("compact");
+    await lakeCall(this.where("compact"), undefined, () => handle.compact());
   }
 
   /**
@@ -233,14 +174,14 @@ export class Collection<Meta extends object = Record<string, unknown>> implement
    * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`
    */
   async publishBundle(directory: string, options: PublishBundleOptions = {}): Promise<BundleInfo> {
-    const handle = this.#open("publishBundle");
-    return publishBundle(handle, directory, options, this.#where("publishBundle"));
+    const handle = this.open("publishBundle");
+    return publishBundle(handle, directory, options, this.where("publishBundle"));
   }
 
   /** Sizes and counts. */
   async stats(): Promise<CollectionStats> {
-    const handle = this.#open("stats");
-    const stats = await lakeCall(this.#where("stats"), undefined, () => handle.stats());
+    const handle = this.open("stats");
+    const stats = await lakeCall(this.where("stats"), undefined, () => handle.stats());
     return {
       ...stats,
       dimensions: stats.dimensions ?? undefined,
@@ -260,14 +201,17 @@ export class Collection<Meta extends object = Record<string, unknown>> implement
     await this.close();
   }
 
-  #where(method: string): string {
+  /** @internal */
+  protected where(method: string): string {
     return `Collection.${method}()`;
   }
 
-  #open(method: string): NativeCollection {
-    if (!this.#closed && !this.#lake.closed) return this.#native;
-    const what = this.#closed ? `collection '${this.name}'` : "lake";
-    throw new LakeError(`${this.#where(method)}: the ${what} is closed`, { code: "CLOSED" });
+  /** @internal */
+  protected open(method: string): NativeCollection {
+    const gone = this.#native.dropped;
+    if (!this.#closed && !this.#lake.closed && !gone) return this.#native;
+    const what = this.#closed || gone ? `collection '${this.name}'` : "lake";
+    throw new LakeError(`${this.where(method)}: the ${what} is closed`, { code: "CLOSED" });
   }
 }
 
@@ -275,19 +219,4 @@ const durabilities: readonly Durability[] = ["fsync", "buffered"];
 
 function isBuffered(durability: Durability | undefined, where: string): boolean {
   return oneOf(durability, durabilities, "durability", where) === "buffered";
-}
-
-async function copyIds(ids: readonly string[], where: string): Promise<IdBatch> {
-  if (!Array.isArray(ids)) throw invalidArgument(where, "ids", "an array of strings", describe(ids));
-  const batch = new (native().IdBatch)();
-  for (let start = 0; start < ids.length; start += ID_PIECE) {
-    if (start > 0) await nextTurn();
-    const piece: unknown[] = ids.slice(start, start + ID_PIECE);
-    const wrong = piece.findIndex((id) => typeof id !== "string");
-    if (wrong >= 0) {
-      throw invalidArgument(where, `ids[${start + wrong}]`, "a string", describe(piece[wrong]));
-    }
-    batch.push(piece as string[]);
-  }
-  return batch;
 }

@@ -8,14 +8,30 @@ import { type BundleCollection, type OpenBundleOptions, openBundle } from "./bun
 import { Collection } from "./collection.js";
 import { invalidArgument, lakeCall } from "./native-call.js";
 import type { CollectionIndexKind, CollectionOptions, LakeStats } from "./records.js";
+import { Session } from "./session.js";
 
 /** Where a lake is: a directory, or the memory of this process. */
 export type LakeLocation = string | { readonly memory: true };
 
 /** Options of {@link RuLake.open}. */
 export interface LakeOptions {
-  /** Open without the right to write: other processes may write meanwhile, and what they commit later does not show. */
+  /**
+   * Open without the right to write: another process may write meanwhile. What it commits later shows after
+   * {@link Collection.refresh}.
+   */
   readOnly?: boolean | undefined;
+  /** Bytes of texts and metadata that are kept decompressed for the next reader. Default 64 MiB. */
+  cacheBytes?: number | undefined;
+  /** Which generations stay readable after newer ones. */
+  retain?: RetainOptions | undefined;
+}
+
+/** Generations that either rule keeps stay, and the newest in any case. */
+export interface RetainOptions {
+  /** The newest ones, at least 1. Default 2. */
+  generations?: number | undefined;
+  /** Those that were the newest less than this many milliseconds ago. Default 0. */
+  ms?: number | undefined;
 }
 
 const MAX_DIMENSIONS = 8192;
@@ -56,14 +72,24 @@ export class RuLake implements AsyncDisposable {
    */
   static async open(location: LakeLocation, options: LakeOptions = {}): Promise<RuLake> {
     const where = "RuLake.open()";
-    checkOptions(options, ["readOnly"], where);
-    const { readOnly = false } = options;
+    checkOptions(options, ["readOnly", "cacheBytes", "retain"], where);
+    const { readOnly = false, cacheBytes, retain } = options;
     if (typeof readOnly !== "boolean") throw invalidOption(where, "readOnly", "true or false", readOnly);
+    checkWhole(cacheBytes, 0, where, "cacheBytes");
+    checkOptions(retain, ["generations", "ms"], `${where}, retain`);
+    checkWhole(retain?.generations, 1, where, "retain.generations");
+    checkWhole(retain?.ms, 0, where, "retain.ms");
     const directory = toDirectory(location, where);
     if (directory === undefined && readOnly) {
       throw invalidOption(where, "readOnly", "left out for a lake in memory, which starts empty", readOnly);
     }
-    const handle = await lakeCall(where, undefined, () => native().openLake(directory, readOnly));
+    const parameters = {
+      readOnly,
+      cacheBytes,
+      retainGenerations: retain?.generations,
+      retainMilliseconds: retain?.ms,
+    };
+    const handle = await lakeCall(where, undefined, () => native().openLake(directory, parameters));
     return new RuLake(handle, readOnly);
   }
 
@@ -117,6 +143,40 @@ export class RuLake implements AsyncDisposable {
     return new Collection<Meta>(handle, this.#state);
   }
 
+  /**
+   * Runs a function whose changes of any number of collections happen together or not at all. It sees the lake as it was
+   * when the session began, and its own changes. They are committed, durably, when its promise resolves, and never
+   * happened when it rejects.
+   *
+   * @returns what the function returns
+   * @throws {@link LakeError} `CONFLICT` (transient) if another writer has meanwhile changed one of the records: the
+   * first to commit wins. Run the session again, with {@link withRetry} for instance. Also `READ_ONLY`, `CLOSED`, `IO`,
+   * `WRITER_POISONED`, and what the calls within have thrown
+   * @example
+   * ```ts
+   * await lake.session(async (s) => {
+   *   await s.collection("inbox").delete({ ids: ["m1"] });
+   *   await s.collection("archive").upsert([{ id: "m1", text: "moved, or still in the inbox, but never lost" }]);
+   * });
+   * ```
+   */
+  async session<T>(work: (session: Session) => Promise<T> | T): Promise<T> {
+    const where = "RuLake.session()";
+    const lake = this.#open(where);
+    if (typeof work !== "function") throw invalidArgument(where, "work", "a function", describe(work));
+    const handle = await lakeCall(where, undefined, async () => lake.session());
+    const session = new Session(handle, this.#state);
+    let result: T;
+    try {
+      result = await work(session);
+    } catch (error) {
+      await session.end(false, where);
+      throw error;
+    }
+    await session.end(true, where);
+    return result;
+  }
+
   /** Names of the collections, sorted. */
   async list(): Promise<string[]> {
     const where = "RuLake.list()";
@@ -160,10 +220,20 @@ export class RuLake implements AsyncDisposable {
   }
 }
 
-const indexKinds: readonly CollectionIndexKind[] = ["auto", "FlatF32Index", "RabitqPlusIndex"];
+const indexKinds: readonly CollectionIndexKind[] = [
+  "auto",
+  "FlatF32Index",
+  "RabitqPlusIndex",
+  "RabitqIvfIndex",
+];
 
 function checkName(name: unknown, where: string): void {
   if (typeof name !== "string") throw invalidArgument(where, "name", "a string", describe(name));
+}
+
+function checkWhole(value: number | undefined, least: number, where: string, option: string): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= least)) return;
+  throw invalidOption(where, option, `a whole number from ${least}`, value);
 }
 
 /** An absolute path, fixed now; `undefined` for memory. */

@@ -3,8 +3,11 @@ import type { Filter } from "./filter.js";
 
 export type { Metric };
 
-/** What a collection indexes vectors with; `"auto"` starts exact and changes to `RabitqPlusIndex` as it grows. */
-export type CollectionIndexKind = "auto" | "FlatF32Index" | "RabitqPlusIndex";
+/**
+ * What a collection indexes vectors with. `"auto"` is exact below 5,000, then `RabitqPlusIndex`, and `RabitqIvfIndex` in
+ * segments of 100,000 vectors; `"RabitqIvfIndex"` uses lists in segments from 5,000.
+ */
+export type CollectionIndexKind = "auto" | "FlatF32Index" | "RabitqPlusIndex" | "RabitqIvfIndex";
 
 /**
  * When an upsert or a delete counts as done: written and fsynced, or handed to the operating system, which survives the
@@ -50,7 +53,7 @@ export interface CollectionOptions {
   dimensions?: number | undefined;
   /** Default `"cosine"`. */
   metric?: Metric | undefined;
-  /** Default `"auto"`: exact below 5,000 records, `RabitqPlusIndex` above. */
+  /** Default `"auto"`. */
   index?: CollectionIndexKind | undefined;
 }
 
@@ -145,6 +148,60 @@ export interface ScanOptions<Meta extends object = Record<string, unknown>> {
   signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link Collection.explain}. */
+export interface ExplainOptions<Meta extends object = Record<string, unknown>> {
+  /** The filter of the search. */
+  filter?: Filter<Meta> | undefined;
+}
+
+/** What a search looks at; `String(plan)` is made for reading. */
+export interface SearchPlan {
+  /** The state that is searched. */
+  snapshot: string;
+  /** Records there. */
+  records: number;
+  /** Records that satisfy the filter; all without one. */
+  matching: number;
+  /** Searched one after the other, older ones first. */
+  parts: SearchPlanPart[];
+}
+
+/** A segment, or records in memory. */
+export interface SearchPlanPart {
+  /** Id of the segment, or `memory`. */
+  part: string;
+  /** Records that are not deleted. */
+  records: number;
+  /** Records that are, and still take space. */
+  deleted: number;
+  /** Vectors that are not deleted. */
+  vectors: number;
+  /** Records that satisfy the filter; all without one. */
+  matching: number;
+  /** Class of the index; `null` if there is no vector. */
+  index: string | null;
+  /** Inverted lists of the index. */
+  lists: number;
+  /** Whether the search passes over the part. */
+  skipped: boolean;
+}
+
+/** Options of {@link Collection.history}. */
+export interface HistoryOptions {
+  /** The newest states to list, 1 to 10,000. Default 1,000. */
+  limit?: number | undefined;
+}
+
+/** A state that can be read. */
+export interface HistoryEntry {
+  /** For {@link Collection.at}. */
+  snapshot: string;
+  /** When it was committed. */
+  committed: Date;
+  /** Number of the generation of files that begins with it, if one does. */
+  generation: number | undefined;
+}
+
 /** Sizes and counts of a collection. */
 export interface CollectionStats {
   name: string;
@@ -158,12 +215,16 @@ export interface CollectionStats {
   index: string | undefined;
   /** The newest committed state. */
   snapshot: string;
-  /** Number of the newest checkpoint. */
+  /** Number of the newest generation of files; 0 in memory. */
   generation: number;
+  /** Segments the records are in, besides those in memory. */
+  segments: number;
+  /** Records in memory; on disk they are in the log. */
+  memtable: number;
   /** Bytes of the log that the next open replays. */
   walBytes: number;
-  /** Bytes of the checkpoint's files. */
-  checkpointBytes: number;
+  /** Bytes of the files of the newest generation. */
+  segmentBytes: number;
   /** Bytes of the index on the heap and mapped. */
   indexBytes: number;
 }

@@ -224,7 +224,9 @@ describe("a reopened collection", () => {
   it.each([
     ["wal", ".log", 80],
     ["manifest", ".json", 100],
-    ["seg", "rows.bin", 20],
+    ["seg", "rows.arrow", 20],
+    ["seg", "rows.arrow", 700],
+    ["seg", "rows.idx", 20],
     ["seg", "index.rbq", 100],
   ])("tells damage in %s/*%s from a crash, and names the file", async (folder, suffix, at) => {
     const place = await sample();

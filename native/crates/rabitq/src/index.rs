@@ -100,6 +100,17 @@ impl Index {
         }
     }
 
+    /// An index of its own with the same rows, which it shares: changes of either do not show in the other.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            shape: self.shape.clone(),
+            state: RwLock::new(self.snapshot()),
+            writer: Mutex::new(()),
+            upkeep: Mutex::new(()),
+        }
+    }
+
     /// Opens a saved index (mapped) or an upstream `rbpx` file (rebuilt), told apart by their first bytes.
     ///
     /// # Errors

@@ -3,15 +3,21 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
-use rabitq::Metric;
+use rabitq::{Index, Metric};
 
 use crate::engine::Engine;
+use crate::explain::{self, Plan};
+use crate::history::HistoryEntry;
+use crate::memtable::Memtable;
 use crate::options::{Durability, Include, SearchRequest, Selection};
 use crate::queue::{Change, Commit, Reply, Write};
-use crate::read::{self, Found, Match, Scan};
+use crate::read::{self, Found, Match};
 use crate::record::Batch;
+use crate::scan::Scan;
+use crate::snapshot::SnapshotId;
+use crate::state::State;
 use crate::verify::{self, VerifyReport};
-use crate::{Error, Result, checkpoint};
+use crate::{Error, Result, compact, flush, history, refresh};
 
 /// Sizes and counts of a collection.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,14 +34,18 @@ pub struct CollectionStats {
     pub metric: Metric,
     /// Kind of the index in use, if there is one.
     pub index: Option<rabitq::Kind>,
-    /// Number of the newest state.
-    pub sequence: u64,
-    /// Number of the newest checkpoint; 0 in memory.
+    /// The newest state.
+    pub snapshot: SnapshotId,
+    /// Number of the newest generation; 0 in memory.
     pub generation: u64,
+    /// Segments the records are in, besides those in memory.
+    pub segments: usize,
+    /// Records in memory, which the log holds.
+    pub memtable: usize,
     /// Bytes of log the next open replays.
     pub wal_bytes: u64,
-    /// Bytes of the checkpoint's files.
-    pub checkpoint_bytes: u64,
+    /// Bytes of the newest generation's files.
+    pub segment_bytes: u64,
     /// Bytes of the index, on the heap and mapped.
     pub index_bytes: usize,
 }
@@ -48,6 +58,8 @@ pub struct Collection {
     engine: Arc<Engine>,
     lake_closed: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
+    /// The one state it reads, for a snapshot.
+    pinned: Option<Arc<State>>,
 }
 
 impl Collection {
@@ -56,6 +68,80 @@ impl Collection {
             engine,
             lake_closed,
             closed: Arc::default(),
+            pinned: None,
+        }
+    }
+
+    /// A handle that reads one state, and writes nothing.
+    pub(crate) fn pinned(&self, state: Arc<State>) -> Self {
+        Self {
+            closed: Arc::default(),
+            pinned: Some(state),
+            ..self.clone()
+        }
+    }
+
+    /// The state to read.
+    fn state(&self) -> Result<Arc<State>> {
+        let engine = self.open()?;
+        Ok(match &self.pinned {
+            Some(state) => state.clone(),
+            None => engine.state(),
+        })
+    }
+
+    /// A handle on the collection as it is now, for reading, however it changes.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub fn snapshot(&self) -> Result<Self> {
+        let state = self.state()?;
+        self.engine.remember(&state);
+        Ok(self.pinned(state))
+    }
+
+    /// A handle on the collection as it was, for reading.
+    ///
+    /// # Errors
+    /// `SNAPSHOT_NOT_FOUND` if that state is not kept any more or never was; `CLOSED`, `CORRUPT_FILE`, `IO`.
+    pub fn at(&self, snapshot: SnapshotId) -> Result<Self> {
+        let state = history::at(self.open()?, snapshot)?;
+        Ok(self.pinned(state))
+    }
+
+    /// The newest states that [`Collection::at`] finds, oldest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// `CLOSED`, `CORRUPT_FILE`, `IO`.
+    pub fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
+        history::list(self.open()?, limit)
+    }
+
+    /// Name of the state it reads now.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub fn snapshot_id(&self) -> Result<SnapshotId> {
+        Ok(self.state()?.snapshot())
+    }
+
+    /// For a handle of a lake opened read-only: takes over what the writing process has committed. `true` if that is
+    /// anything.
+    ///
+    /// # Errors
+    /// `CLOSED`, `CORRUPT_FILE`, `IO`.
+    pub fn refresh(&self) -> Result<bool> {
+        let engine = self.open()?;
+        if self.pinned.is_some() || !engine.is_read_only() {
+            return Ok(false);
+        }
+        refresh::run(engine)
+    }
+
+    fn peek<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        match &self.pinned {
+            Some(state) => look(state),
+            None => self.engine.peek(look),
         }
     }
 
@@ -82,13 +168,19 @@ impl Collection {
     /// Numbers in a vector, once known.
     #[must_use]
     pub fn dimensions(&self) -> Option<usize> {
-        self.engine.peek(|state| state.dimensions)
+        self.peek(|state| state.dimensions)
+    }
+
+    /// Whether it was dropped from its lake, through whatever handle.
+    #[must_use]
+    pub fn is_dropped(&self) -> bool {
+        self.engine.is_dropped()
     }
 
     /// Records right now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.engine.peek(|state| state.rows.len())
+        self.peek(State::len)
     }
 
     /// Whether there is no record.
@@ -142,6 +234,7 @@ impl Collection {
         done: impl FnOnce(Result<Commit>) + Send + 'static,
     ) {
         match self.open() {
+            Ok(_) if self.pinned.is_some() => done(Err(Error::ReadOnly)),
             Ok(engine) => engine.write(Write {
                 change,
                 durability,
@@ -166,7 +259,7 @@ impl Collection {
     /// # Errors
     /// `CLOSED`, `CORRUPT_FILE`.
     pub fn get(&self, ids: &[String], include: Include) -> Result<Vec<Found>> {
-        read::get(&self.open()?.state(), ids, include)
+        read::get(&*self.state()?, ids, include)
     }
 
     /// Number of records, or of those that satisfy a filter.
@@ -174,7 +267,7 @@ impl Collection {
     /// # Errors
     /// `INVALID_FILTER`, `CANCELLED`, `CLOSED`, `CORRUPT_FILE`.
     pub fn count(&self, filter: Option<&str>, cancel: Option<&AtomicBool>) -> Result<usize> {
-        read::count(&self.open()?.state(), filter, cancel)
+        read::count(&*self.state()?, filter, cancel)
     }
 
     /// The records nearest to each of `queries` vectors in a row-major matrix, best first, ties in order of last upsert.
@@ -190,10 +283,9 @@ impl Collection {
         request: &SearchRequest,
         cancel: Option<&AtomicBool>,
     ) -> Result<Vec<Vec<Match>>> {
-        let engine = self.open()?;
         read::search(
-            &engine.state(),
-            engine.settings().metric,
+            &*self.state()?,
+            self.engine.settings().metric,
             vectors,
             queries,
             request,
@@ -201,12 +293,20 @@ impl Collection {
         )
     }
 
+    /// What a search with a filter looks at.
+    ///
+    /// # Errors
+    /// `INVALID_FILTER`, `CANCELLED`, `CLOSED`, `CORRUPT_FILE`.
+    pub fn explain(&self, filter: Option<&str>, cancel: Option<&AtomicBool>) -> Result<Plan> {
+        explain::explain(&*self.state()?, filter, cancel)
+    }
+
     /// Walks over the records of the present state.
     ///
     /// # Errors
     /// `INVALID_FILTER`, `CLOSED`.
     pub fn scan(&self, filter: Option<&str>, include: Include) -> Result<Scan> {
-        Scan::new(self.open()?.state(), filter, include)
+        Scan::new(self.state()?, filter, include, None)
     }
 
     /// Reads every byte on disk and compares it with its digest, and the parts with one another.
@@ -217,16 +317,17 @@ impl Collection {
         verify::run(self.open()?, cancel)
     }
 
-    /// Makes a checkpoint now.
+    /// Flushes the newest records and merges all segments into one.
     ///
     /// # Errors
     /// `READ_ONLY`, `CLOSED`, `IO`, `WRITER_POISONED`.
     pub fn compact(&self) -> Result<()> {
         let engine = self.open()?;
-        if engine.is_read_only() {
+        if engine.is_read_only() || self.pinned.is_some() {
             return Err(Error::ReadOnly);
         }
-        checkpoint::run(engine)
+        flush::run(engine)?;
+        compact::run(engine)
     }
 
     /// Sizes and counts.
@@ -235,20 +336,29 @@ impl Collection {
     /// `CLOSED`.
     pub fn stats(&self) -> Result<CollectionStats> {
         let engine = self.open()?;
-        let state = engine.state();
-        let index = state.index.as_ref().map(|index| index.stats());
+        let state = self.state()?;
+        let indexes = state.indexes();
+        let bytes = |index: &Index| {
+            let stats = index.stats();
+            stats.heap_bytes + stats.mapped_bytes
+        };
+        // The part that most vectors are in is what a search mostly is about.
+        let largest = indexes.iter().max_by_key(|(index, _)| index.len());
+        let frozen = state.frozen.as_ref().map_or(0, Memtable::len);
         Ok(CollectionStats {
             name: engine.name().to_owned(),
-            records: state.rows.len(),
-            vectors: state.vectors,
+            records: state.len(),
+            vectors: state.vectors(),
             dimensions: state.dimensions,
             metric: engine.settings().metric,
-            index: state.index.as_ref().map(|index| index.options().kind),
-            sequence: state.sequence,
+            index: largest.map(|(index, _)| index.options().kind),
+            snapshot: state.snapshot(),
             generation: engine.generation(),
+            segments: state.segments.len(),
+            memtable: state.fresh.len() + frozen,
             wal_bytes: engine.wal_bytes(),
-            checkpoint_bytes: engine.checkpoint_bytes(),
-            index_bytes: index.map_or(0, |stats| stats.heap_bytes + stats.mapped_bytes),
+            segment_bytes: engine.segment_bytes(),
+            index_bytes: indexes.iter().map(|(index, _)| bytes(index)).sum(),
         })
     }
 

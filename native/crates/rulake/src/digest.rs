@@ -23,9 +23,14 @@ impl Digest {
     }
 
     pub(crate) fn finish(self) -> String {
-        let mut out = [0_u8; HEX_LEN / 2];
+        hex(&self.finish_bytes::<{ HEX_LEN / 2 }>())
+    }
+
+    /// The first bytes of the output, which has no end.
+    pub(crate) fn finish_bytes<const N: usize>(self) -> [u8; N] {
+        let mut out = [0_u8; N];
         self.0.finalize_xof().read(&mut out);
-        hex(&out)
+        out
     }
 }
 

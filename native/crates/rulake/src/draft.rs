@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use rabitq::{Control, Index, Metric};
+use rabitq::{BuildOptions, Control, Index, Kind, Metric};
 use rayon::prelude::*;
 
 use crate::json::parse_object;
+use crate::manifest::now;
+use crate::memtable::Memtable;
 use crate::options::Settings;
 use crate::record::Batch;
-use crate::state::State;
-use crate::table::{HeapRow, Slot};
+use crate::segment::Live;
+use crate::state::{Place, State};
 use crate::value::Interner;
 use crate::{Error, Result};
 
@@ -22,8 +24,16 @@ pub(crate) struct Draft {
     /// Rows whose vectors the index lacks.
     added: Vec<i64>,
     vectors: Vec<f32>,
-    /// Rows with a vector that were part of the state and no longer are.
-    pub(crate) dead: Vec<i64>,
+    /// What is gone from the records and still in the indexes.
+    dead: Dead,
+}
+
+#[derive(Default)]
+struct Dead {
+    /// Positions in each segment.
+    stored: Vec<Vec<i64>>,
+    frozen: Vec<i64>,
+    fresh: Vec<i64>,
 }
 
 impl Draft {
@@ -32,8 +42,21 @@ impl Draft {
             state: base.clone(),
             added: Vec::new(),
             vectors: Vec::new(),
-            dead: Vec::new(),
+            dead: Dead::default(),
         }
+    }
+
+    /// Counts one more change, committed now.
+    pub(crate) fn advance(&mut self) {
+        let now = now();
+        self.advance_to(now);
+    }
+
+    /// Counts one more change, committed at a time in the past.
+    pub(crate) fn advance_to(&mut self, committed: u64) {
+        self.state.sequence += 1;
+        // A clock that was set back must not put a later state before an earlier one.
+        self.state.committed = committed.max(self.state.committed);
     }
 
     /// Whether a batch can be applied, and its vectors indexed.
@@ -66,16 +89,11 @@ impl Draft {
             let (hash, old) = self.state.find(&record.id)?;
             if let Some(old) = old {
                 self.remove(old)?;
-                self.state.ids.remove(hash, old);
             }
             if record.has_vector {
                 self.added.push(row);
-                self.state.vectors += 1;
             }
-            self.state.ids.insert(hash, row);
-            self.state
-                .rows
-                .push(row, Slot::Heap(Arc::new(HeapRow::from(record))));
+            self.state.fresh.push(row, hash, record);
         }
         if self.vectors.is_empty() {
             self.vectors = batch.vectors;
@@ -87,80 +105,114 @@ impl Draft {
 
     /// Removes rows; those that are not there are ignored. Gives how many were.
     pub(crate) fn delete(&mut self, rows: &[i64]) -> Result<usize> {
-        let before = self.state.rows.len();
+        let mut deleted = 0;
         for &row in rows {
-            let hash = self
-                .state
-                .view(row)?
-                .map(|view| view.parts(row).map(|parts| self.state.hash(parts.id)))
-                .transpose()?;
-            if let Some(hash) = hash {
-                self.remove(row)?;
-                self.state.ids.remove(hash, row);
+            if let Some(place) = self.state.locate(row)? {
+                self.remove(place)?;
+                deleted += 1;
             }
         }
-        Ok(before - self.state.rows.len())
+        Ok(deleted)
     }
 
-    fn remove(&mut self, row: i64) -> Result<()> {
-        if self
-            .state
-            .view(row)?
-            .map(|view| view.has_vector())
-            .transpose()?
-            == Some(true)
-        {
-            self.dead.push(row);
-            self.state.vectors -= 1;
+    fn remove(&mut self, place: Place) -> Result<()> {
+        let shared = self.state.shared.clone();
+        let hash = |id: &str| shared.hash(id);
+        let gone = || Error::Internal(format!("{place:?} is empty"));
+        match place {
+            Place::Stored(i, position) => {
+                let live = self.state.segments.get_mut(i).ok_or_else(gone)?;
+                let at = u32::try_from(position).map_err(|_| gone())?;
+                Arc::make_mut(&mut live.deleted).insert(at);
+                if self.dead.stored.len() <= i {
+                    self.dead.stored.resize(i + 1, Vec::new());
+                }
+                self.dead
+                    .stored
+                    .get_mut(i)
+                    .ok_or_else(gone)?
+                    .push(i64::from(at));
+            }
+            Place::Frozen(row) => {
+                let table = self.state.frozen.as_mut().ok_or_else(gone)?;
+                table.remove(row, hash);
+                self.dead.frozen.push(row);
+            }
+            Place::Fresh(row) => {
+                self.state.fresh.remove(row, hash);
+                self.dead.fresh.push(row);
+            }
         }
-        self.state.rows.remove(row);
         Ok(())
     }
 
-    /// Adds the new vectors to the index, where no reader looks for them yet. On an error the index is as before.
+    /// Brings the indexes in line with the records. They are the draft's own: on an error it is simply dropped.
     pub(crate) fn index(&mut self, settings: &Settings) -> Result<()> {
-        if self.added.is_empty() {
-            return Ok(());
+        let dead = std::mem::take(&mut self.dead);
+        for (i, positions) in dead.stored.iter().enumerate() {
+            if let Some(Live { index, .. }) = self.state.segments.get_mut(i) {
+                forget(index, positions)?;
+            }
         }
-        let Some(dimensions) = self.state.dimensions else {
-            return Err(Error::Internal("vectors without dimensions".into()));
-        };
-        let index = if let Some(index) = &self.state.index {
-            index.clone()
-        } else {
-            let options =
-                settings.build_options(settings.index.kind(self.state.vectors), dimensions);
-            Arc::new(Index::build(
-                Vec::new(),
-                Some(&[]),
-                &options,
-                Control::default(),
-            )?)
-        };
-        index.add(&self.added, &self.vectors, Control::default())?;
-        self.state.index = Some(index);
-        self.vectors = Vec::new();
-        Ok(())
-    }
-
-    /// Takes back what [`Draft::index`] has added.
-    pub(crate) fn unindex(&self) {
-        if let Some(index) = &self.state.index {
-            // A failure leaves rows that no state has, which readers skip.
-            let _ = index.delete(&self.added);
+        if let Some(frozen) = &mut self.state.frozen {
+            forget(&mut frozen.index, &dead.frozen)?;
         }
-    }
-
-    /// Forgets which rows are new, so that more changes can follow.
-    pub(crate) fn settle(&mut self) {
-        self.added.clear();
-        self.vectors.clear();
+        if !self.added.is_empty() {
+            let dimensions = self
+                .state
+                .dimensions
+                .ok_or_else(|| Error::Internal("vectors without dimensions".into()))?;
+            let total = self.state.fresh.vectors() + self.added.len();
+            let options = settings.build_options(settings.index.kind(total), dimensions);
+            let index = match &self.state.fresh.index {
+                Some(index) if index.options().kind == options.kind => index.fork(),
+                Some(index) if options.kind == Kind::FlatF32 => index.fork(),
+                Some(index) => rebuilt(index, &self.state.fresh, &options)?,
+                None => Index::build(Vec::new(), Some(&[]), &options, Control::default())?,
+            };
+            index.add(&self.added, &self.vectors, Control::default())?;
+            self.state.fresh.index = Some(Arc::new(index));
+            self.added.clear();
+            self.vectors = Vec::new();
+        }
+        forget(&mut self.state.fresh.index, &dead.fresh)
     }
 
     /// Bytes of vectors waiting for [`Draft::index`].
     pub(crate) fn pending_bytes(&self) -> usize {
         size_of_val(&*self.vectors)
     }
+}
+
+/// The index without some ids, which may not be in it.
+fn forget(index: &mut Option<Arc<Index>>, ids: &[i64]) -> Result<()> {
+    if let Some(before) = index
+        && !ids.is_empty()
+    {
+        let next = before.fork();
+        next.delete(ids)?;
+        *index = Some(Arc::new(next));
+    }
+    Ok(())
+}
+
+/// An index of another kind over the vectors of a table that are in its index already.
+fn rebuilt(index: &Index, table: &Memtable, options: &BuildOptions) -> Result<Index> {
+    let mut ids = index.ids()?;
+    ids.retain(|id| table.rows.get(*id).is_some());
+    let mut vectors = Vec::with_capacity(ids.len() * options.dimensions);
+    for id in &ids {
+        match index.get(*id)? {
+            Some(vector) => vectors.extend_from_slice(&vector),
+            None => return Err(Error::Internal(format!("row {id} has no vector"))),
+        }
+    }
+    Ok(Index::build(
+        vectors,
+        Some(&ids),
+        options,
+        Control::default(),
+    )?)
 }
 
 /// One bad vector must be refused before it shares a group with good ones. The limits are a little inside those of the

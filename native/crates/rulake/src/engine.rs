@@ -1,27 +1,30 @@
-//! What the handles, the writer and the checkpoints of a collection share.
+//! What the handles, the writer, flushes and compactions of a collection share.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 
-use crate::checkpoint;
-use crate::manifest::Manifest;
-use crate::options::Settings;
+use rabitq::Control;
+
+use crate::history::Held;
+use crate::manifest::{self, Manifest};
+use crate::options::{Retention, Settings};
 use crate::queue::{Queue, Write};
+use crate::refresh::Seen;
 use crate::state::State;
 use crate::threads::spawn_background;
 use crate::writer::Writer;
-use crate::{Error, Result};
+use crate::{Error, Result, compact, flush};
 
-/// Log bytes from which a checkpoint is made in the background, unless the checkpoint itself is several times larger.
-const CHECKPOINT_BYTES: u64 = 64 << 20;
+/// Log bytes from which the newest records are flushed to a segment in the background.
+const FLUSH_BYTES: u64 = 64 << 20;
 /// Log bytes that closing leaves to the next open to replay.
 const CLOSE_BYTES: u64 = 256 << 10;
 
-/// The newest checkpoint.
+/// The newest generation.
 #[derive(Clone, Debug)]
-pub(crate) struct Checkpoint {
+pub(crate) struct Head {
     pub(crate) manifest: Manifest,
     /// Of the manifest.
     pub(crate) digest: String,
@@ -34,26 +37,39 @@ pub(crate) struct Engine {
     dir: Option<PathBuf>,
     settings: Settings,
     read_only: bool,
+    retention: Retention,
     epoch: u64,
     replayed: u64,
     state: RwLock<Arc<State>>,
     queue: Queue,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held while a checkpoint is made; `None` in memory.
-    checkpoint: Mutex<Option<Checkpoint>>,
-    in_background: AtomicBool,
+    /// Held while a generation is made; `None` in memory.
+    head: Mutex<Option<Head>>,
+    /// Held while segments are merged.
+    compaction: Mutex<()>,
+    flushing: AtomicBool,
+    compacting: AtomicBool,
+    /// Work in the background should end soon.
+    stop: AtomicBool,
     wal_bytes: AtomicU64,
-    checkpoint_bytes: AtomicU64,
+    segment_bytes: AtomicU64,
     generation: AtomicU64,
-    /// Log bytes at which a checkpoint has failed, for want of space perhaps: the next attempt waits for as much again.
+    /// Log bytes at which a flush has failed, for want of space perhaps: the next attempt waits for as much again.
     failed_at: AtomicU64,
     dropped: AtomicBool,
+    held: Mutex<Held>,
+    /// For a reader.
+    seen: Mutex<Seen>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What opening has found.
 pub(crate) struct Opened {
     pub(crate) state: State,
-    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) head: Option<Head>,
     pub(crate) epoch: u64,
     /// Bytes of the logs that were replayed.
     pub(crate) replayed: u64,
@@ -64,32 +80,35 @@ impl Engine {
         name: &str,
         dir: Option<PathBuf>,
         settings: Settings,
-        read_only: bool,
+        (read_only, retention): (bool, Retention),
         opened: Opened,
     ) -> Self {
-        let manifest = opened
-            .checkpoint
-            .as_ref()
-            .map(|checkpoint| &checkpoint.manifest);
-        let checkpoint_bytes = manifest.map_or(0, Manifest::bytes);
+        let manifest = opened.head.as_ref().map(|head| &head.manifest);
+        let segment_bytes = manifest.map_or(0, Manifest::bytes);
         let generation = manifest.map_or(0, |manifest| manifest.generation);
         Self {
             name: name.to_owned(),
             dir,
             settings,
             read_only,
+            retention,
             epoch: opened.epoch,
             replayed: opened.replayed,
             state: RwLock::new(Arc::new(opened.state)),
             queue: Queue::default(),
             writer: Mutex::default(),
-            checkpoint: Mutex::new(opened.checkpoint),
-            in_background: AtomicBool::new(false),
+            head: Mutex::new(opened.head),
+            compaction: Mutex::default(),
+            flushing: AtomicBool::new(false),
+            compacting: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
             wal_bytes: AtomicU64::new(opened.replayed),
-            checkpoint_bytes: AtomicU64::new(checkpoint_bytes),
+            segment_bytes: AtomicU64::new(segment_bytes),
             generation: AtomicU64::new(generation),
             failed_at: AtomicU64::new(0),
             dropped: AtomicBool::new(false),
+            held: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -103,6 +122,10 @@ impl Engine {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.retention
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -126,45 +149,89 @@ impl Engine {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Only for the writer. Gives the state before.
-    pub(crate) fn publish(&self, state: State) -> Arc<State> {
+    /// Makes a state the newest. Only for the writer.
+    pub(crate) fn publish(&self, state: State) {
         let state = Arc::new(state);
-        std::mem::replace(
+        let before = std::mem::replace(
             &mut *self.state.write().unwrap_or_else(PoisonError::into_inner),
             state,
-        )
+        );
+        // Freed outside of the lock.
+        drop(before);
     }
 
-    pub(crate) fn checkpoint(&self) -> MutexGuard<'_, Option<Checkpoint>> {
-        self.checkpoint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn head(&self) -> MutexGuard<'_, Option<Head>> {
+        lock(&self.head)
+    }
+
+    /// Makes a generation the newest. If it cannot be known whether that has happened, the writer stops.
+    pub(crate) fn commit(self: &Arc<Self>, dir: &Path, manifest: Manifest) -> Result<Head> {
+        match manifest::create(dir, &manifest) {
+            Ok(digest) => {
+                self.note_generation(&manifest);
+                Ok(Head { manifest, digest })
+            }
+            Err(error) => {
+                if manifest::path(dir, manifest.generation).exists() {
+                    let reason = error.to_string();
+                    self.on_writer(move |writer| writer.poison(&reason))?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// One merge at a time.
+    pub(crate) fn compaction(&self) -> MutexGuard<'_, ()> {
+        lock(&self.compaction)
     }
 
     pub(crate) fn wal_bytes(&self) -> u64 {
         self.wal_bytes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn checkpoint_bytes(&self) -> u64 {
-        self.checkpoint_bytes.load(Ordering::Relaxed)
+    /// Bytes of the segments of the newest generation.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes.load(Ordering::Relaxed)
     }
 
-    /// `manifest` is the newest, the log after it has `wal_bytes`.
-    pub(crate) fn note_checkpoint(&self, manifest: Option<&Manifest>, wal_bytes: u64) {
+    /// `manifest` is the newest.
+    pub(crate) fn note_generation(&self, manifest: &Manifest) {
+        self.segment_bytes
+            .store(manifest.bytes(), Ordering::Relaxed);
+        self.generation
+            .store(manifest.generation, Ordering::Relaxed);
+    }
+
+    /// A state that [`Engine::remembered`] tells as long as somebody holds it.
+    pub(crate) fn remember(&self, state: &Arc<State>) {
+        lock(&self.held).add(state);
+    }
+
+    /// States of the past that somebody holds.
+    pub(crate) fn remembered(&self) -> Vec<Arc<State>> {
+        lock(&self.held).all()
+    }
+
+    /// What a reader saw last.
+    pub(crate) fn seen(&self) -> Seen {
+        lock(&self.seen).clone()
+    }
+
+    pub(crate) fn set_seen(&self, seen: Seen) {
+        *lock(&self.seen) = seen;
+    }
+
+    /// The next open replays this many bytes.
+    pub(crate) fn note_log(&self, wal_bytes: u64) {
         self.wal_bytes.store(wal_bytes, Ordering::Relaxed);
-        if let Some(manifest) = manifest {
-            self.checkpoint_bytes
-                .store(manifest.bytes(), Ordering::Relaxed);
-            self.generation
-                .store(manifest.generation, Ordering::Relaxed);
-        }
     }
 
     pub(crate) fn is_read_only(&self) -> bool {
         self.read_only
     }
 
-    /// Number of the newest checkpoint; 0 in memory.
+    /// Number of the newest generation; 0 in memory.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
@@ -176,6 +243,19 @@ impl Engine {
             Err(Error::Closed { what: "collection" })
         } else {
             Ok(())
+        }
+    }
+
+    /// Whether the collection was dropped.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// For work in the background.
+    pub(crate) fn background_control(&self) -> Control<'_> {
+        Control {
+            cancel: Some(&self.stop),
+            progress: None,
         }
     }
 
@@ -197,22 +277,31 @@ impl Engine {
         self: &Arc<Self>,
         task: impl FnOnce(&mut Writer) -> T + Send + 'static,
     ) -> Result<T> {
-        self.start()?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        let queued = self.queue.task(Box::new(move |writer| {
+        self.start_on_writer(move |writer| {
             let _ = sender.send(task(writer));
-        }));
-        if !queued {
-            return Err(Error::Closed { what: "collection" });
-        }
+        })?;
         receiver
             .recv()
             .map_err(|_| Error::Internal("the writer panicked".into()))
     }
 
+    /// Runs something on the writer's thread, between commits.
+    pub(crate) fn start_on_writer(
+        self: &Arc<Self>,
+        task: impl FnOnce(&mut Writer) + Send + 'static,
+    ) -> Result<()> {
+        self.start()?;
+        if self.queue.task(Box::new(task)) {
+            Ok(())
+        } else {
+            Err(Error::Closed { what: "collection" })
+        }
+    }
+
     /// Starts the writer's thread if this is the first write.
     fn start(self: &Arc<Self>) -> Result<()> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = lock(&self.writer);
         if writer.is_none() && !self.queue.is_closed() {
             let engine = self.clone();
             let thread = thread::Builder::new()
@@ -226,73 +315,87 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts a checkpoint in the background if one is due. Called by the writer.
+    /// Starts a flush in the background if one is due. Called by the writer.
     pub(crate) fn after_commit(self: &Arc<Self>, wal_bytes: u64) {
-        self.wal_bytes.store(wal_bytes, Ordering::Relaxed);
+        self.note_log(wal_bytes);
         let failed_at = self.failed_at.load(Ordering::Relaxed);
-        let due = self.dir.is_some()
-            && wal_bytes > CHECKPOINT_BYTES.max(self.checkpoint_bytes() / 2)
-            || self.wants_other_index(&self.state());
-        let waits = failed_at > 0 && wal_bytes < failed_at + CHECKPOINT_BYTES;
-        if !due || waits || self.in_background.swap(true, Ordering::AcqRel) {
+        let waits = failed_at > 0 && wal_bytes < failed_at + FLUSH_BYTES;
+        if self.dir.is_none() || wal_bytes <= FLUSH_BYTES || waits {
+            return;
+        }
+        self.in_background(
+            "rulake-flush",
+            |engine| &engine.flushing,
+            move |engine| {
+                // A failure, out of disk space for instance, loses nothing: the log stays.
+                let failed = flush::run(engine).is_err();
+                let failed_at = if failed { wal_bytes } else { 0 };
+                engine.failed_at.store(failed_at, Ordering::Relaxed);
+                if !failed {
+                    engine.compact_in_background();
+                }
+            },
+        );
+    }
+
+    fn compact_in_background(self: &Arc<Self>) {
+        self.in_background(
+            "rulake-compact",
+            |engine| &engine.compacting,
+            |engine| {
+                // It only costs speed and space; the next flush tries again.
+                let _ = compact::run_if_due(engine);
+            },
+        );
+    }
+
+    /// Runs something on a thread of its own unless it runs already.
+    fn in_background(
+        self: &Arc<Self>,
+        name: &str,
+        flag: fn(&Self) -> &AtomicBool,
+        work: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) {
+        if flag(self).swap(true, Ordering::AcqRel) {
             return;
         }
         let engine = self.clone();
-        let started = spawn_background("rulake-checkpoint", move || {
-            // A failure, out of disk space for instance, loses nothing: the log stays.
-            let failed = checkpoint::run(&engine).is_err();
-            engine
-                .failed_at
-                .store(if failed { wal_bytes } else { 0 }, Ordering::Relaxed);
-            engine.in_background.store(false, Ordering::Release);
+        let started = spawn_background(name, move || {
+            work(&engine);
+            flag(&engine).store(false, Ordering::Release);
         });
         if started.is_err() {
-            self.in_background.store(false, Ordering::Release);
+            flag(self).store(false, Ordering::Release);
         }
     }
 
-    /// Whether the index is of another kind than the number of vectors calls for. It never goes back to a smaller kind.
-    pub(crate) fn wants_other_index(&self, state: &State) -> bool {
-        let wanted = self.settings.index.kind(state.vectors);
-        state
-            .index
-            .as_ref()
-            .is_some_and(|index| index.options().kind != wanted && wanted != rabitq::Kind::FlatF32)
-    }
-
-    /// Finishes what is queued, makes a last checkpoint if the log is long, and stops the writer.
+    /// Finishes what is queued, flushes if the log is long, and stops the writer.
     pub(crate) fn close(self: &Arc<Self>) -> Result<()> {
-        let worthwhile = self.wal_bytes() > CLOSE_BYTES.max(self.checkpoint_bytes() / 8);
+        self.stop.store(true, Ordering::Relaxed);
+        let worthwhile = self.wal_bytes() > CLOSE_BYTES.max(self.segment_bytes() / 8);
         let last = if self.dir.is_some() && !self.read_only && worthwhile && !self.queue.is_closed()
         {
-            checkpoint::run(self)
+            flush::run(self)
         } else {
-            // One in the background finishes first.
-            drop(self.checkpoint());
             Ok(())
         };
-        self.queue.close();
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(writer) = writer {
-            let _ = writer.join();
-        }
+        self.end();
         last
     }
 
-    /// Closes without a checkpoint: the files are about to go.
+    /// Closes without a flush: the files are about to go.
     pub(crate) fn abandon(self: &Arc<Self>) {
         self.dropped.store(true, Ordering::Relaxed);
-        drop(self.checkpoint());
+        self.stop.store(true, Ordering::Relaxed);
+        self.end();
+    }
+
+    fn end(&self) {
+        // What runs in the background finishes first: it needs the writer.
+        drop(self.compaction());
+        drop(self.head());
         self.queue.close();
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = lock(&self.writer).take();
         if let Some(writer) = writer {
             let _ = writer.join();
         }

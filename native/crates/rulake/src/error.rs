@@ -67,6 +67,22 @@ pub enum Error {
         /// The first failure.
         reason: String,
     },
+    /// Another writer has changed a record that a session is about.
+    #[error("record {id:?} of collection '{collection}' was changed while the session was open")]
+    Conflict {
+        /// The collection.
+        collection: String,
+        /// The record.
+        id: String,
+    },
+    /// A state that is not kept, or never was.
+    #[error("collection '{collection}' has no snapshot {snapshot}")]
+    NoSnapshot {
+        /// The collection.
+        collection: String,
+        /// What was asked for.
+        snapshot: String,
+    },
     /// A name no collection may have.
     #[error("'{name}' cannot name a collection: {reason}")]
     InvalidName {
@@ -213,6 +229,8 @@ impl Error {
                 _ => "IO",
             },
             Self::Poisoned { .. } => "WRITER_POISONED",
+            Self::Conflict { .. } => "CONFLICT",
+            Self::NoSnapshot { .. } => "SNAPSHOT_NOT_FOUND",
             Self::InvalidName { .. } => "INVALID_NAME",
             Self::NoCollection { .. } => "COLLECTION_NOT_FOUND",
             Self::Mismatch { .. } => "COLLECTION_MISMATCH",
@@ -237,7 +255,9 @@ impl Error {
     #[must_use]
     pub fn category(&self) -> Category {
         match self {
-            Self::Locked { .. } | Self::BundleLocked { .. } => Category::Transient,
+            Self::Locked { .. } | Self::BundleLocked { .. } | Self::Conflict { .. } => {
+                Category::Transient
+            }
             Self::Io { .. } | Self::Poisoned { .. } | Self::Index(rabitq::Error::Io { .. }) => {
                 Category::Infrastructure
             }
@@ -251,6 +271,12 @@ impl Error {
         Some(match self {
             Self::Locked { .. } => {
                 "One process may write at a time: close the other one, or open with { readOnly: true }."
+            }
+            Self::Conflict { .. } => {
+                "Run the session again, with withRetry() for instance: it then sees what was committed meanwhile."
+            }
+            Self::NoSnapshot { .. } => {
+                "history() lists the snapshots there are; open the lake with { retain } to keep more."
             }
             Self::NotALake { .. } => "Give the path of a lake, or of a missing or empty directory.",
             Self::Poisoned { .. } => {

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::Result;
 
 /// Entries of a shard on average, at most.
@@ -34,34 +32,6 @@ impl Default for IdMap {
 }
 
 impl IdMap {
-    /// A map of entries in any order.
-    pub(crate) fn from_entries(mut entries: Vec<(u64, i64)>) -> Self {
-        entries.par_sort_unstable();
-        let bits = entries
-            .len()
-            .div_ceil(SHARD)
-            .max(1)
-            .next_power_of_two()
-            .trailing_zeros();
-        let len = entries.len();
-        let mut rest = entries.as_slice();
-        let shards = (1..=1_u64 << bits).map(|next| {
-            // The last shard has no upper bound: it would be 2^64.
-            let end = match next.checked_shl(64 - bits) {
-                Some(bound) if next >> bits == 0 => rest.partition_point(|entry| entry.0 < bound),
-                _ => rest.len(),
-            };
-            let (shard, later) = rest.split_at(end);
-            rest = later;
-            Arc::new(shard.to_vec())
-        });
-        Self {
-            shards: shards.collect(),
-            bits,
-            len,
-        }
-    }
-
     /// The row that has this hash and of which `is_it` holds.
     pub(crate) fn find(
         &self,
@@ -143,8 +113,10 @@ mod tests {
         (row as u64 % 1000 + (row as u64 / 2000) * 1000).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
-    fn check(mut map: IdMap) {
-        for row in map.len as i64..10_000 {
+    #[test]
+    fn entries_are_found_by_hash_and_row_while_shards_split() {
+        let mut map = IdMap::default();
+        for row in 0..10_000 {
             map.insert(hash(row), row);
         }
         assert_eq!(map.len, 10_000);
@@ -164,19 +136,5 @@ mod tests {
             assert_eq!(full.find(hash(row), |r| Ok(r == row)).unwrap(), Some(row));
         }
         assert!(map.shards.iter().all(|shard| shard.is_sorted()));
-    }
-
-    #[test]
-    fn entries_are_found_by_hash_and_row_while_shards_split() {
-        check(IdMap::default());
-    }
-
-    #[test]
-    fn a_map_made_at_once_is_as_one_made_step_by_step() {
-        for size in [0, 1, 255, 256, 257, 4000, 10_000] {
-            check(IdMap::from_entries(
-                (0..size).rev().map(|row| (hash(row), row)).collect(),
-            ));
-        }
     }
 }

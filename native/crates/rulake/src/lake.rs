@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,20 +12,49 @@ use crate::engine::{Engine, Opened};
 use crate::error::IoContext;
 use crate::lock::Lock;
 use crate::manifest::{FORMAT, Version, now};
+use crate::markers::{self, Markers};
 use crate::name::check_name;
-use crate::options::{CollectionOptions, Settings};
+use crate::options::{CollectionOptions, Retention, Settings};
+use crate::segment::BlockCache;
+use crate::session::Session;
 use crate::state::{Shared, State};
-use crate::{Error, Result, digest, files, load, sealed};
+use crate::ulid::Ulid;
+use crate::{Error, Result, files, load, sealed, ulid};
 
 const LAKE_FILE: &str = "rulake.json";
 /// Start of the names of collections on their way out.
 const DROPPED: &str = ".dropped-";
 
 /// How a lake is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LakeOptions {
     /// Without the right to write, and without the lock: the lake is seen as it is now.
     pub read_only: bool,
+    /// Bytes of texts and metadata that are kept decompressed.
+    pub cache_bytes: usize,
+    /// Which generations stay readable after newer ones.
+    pub retention: Retention,
+}
+
+impl Default for LakeOptions {
+    fn default() -> Self {
+        Self {
+            read_only: false,
+            cache_bytes: 64 << 20,
+            retention: Retention::default(),
+        }
+    }
+}
+
+impl LakeOptions {
+    /// For readers.
+    #[must_use]
+    pub fn read_only() -> Self {
+        Self {
+            read_only: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// `rulake.json`.
@@ -39,13 +68,19 @@ struct LakeFile {
 }
 
 /// A lake that is open, whatever the number of handles on it.
-struct Inner {
+pub(crate) struct Inner {
     /// None in memory.
     path: Option<PathBuf>,
     options: LakeOptions,
+    /// Shared by all collections.
+    cache: Arc<BlockCache>,
     collections: Mutex<HashMap<String, Arc<Engine>>>,
     /// Let go on closing.
     lock: Mutex<Option<Lock>>,
+    /// Held while a session over several collections commits; `None` in memory.
+    markers: Mutex<Option<Markers>>,
+    /// Closed while such a session becomes visible.
+    gate: RwLock<()>,
 }
 
 /// A handle on a lake. Handles on one directory in one process share the lake; it closes with the last of them.
@@ -111,8 +146,11 @@ impl Lake {
         let inner = Inner {
             path: None,
             options: LakeOptions::default(),
+            cache: Arc::new(BlockCache::new(0)),
             collections: Mutex::default(),
             lock: Mutex::default(),
+            markers: Mutex::default(),
+            gate: RwLock::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -144,6 +182,27 @@ impl Lake {
         Ok(Collection::new(engine, self.closed.clone()))
     }
 
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// `READ_ONLY`, `CLOSED`.
+    pub fn session(&self) -> Result<Session> {
+        if self.open_inner()?.options.read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(Session::new(self.inner.clone()))
+    }
+
+    /// What a session sees of a collection, what it has written so far included: a handle for reading.
+    ///
+    /// # Errors
+    /// `CLOSED`, those of [`Lake::collection`].
+    pub fn view(&self, session: &Session, name: &str) -> Result<Collection> {
+        self.open_inner()?;
+        let (engine, state) = session.view(name)?;
+        Ok(Collection::new(engine, self.closed.clone()).pinned(state))
+    }
+
     /// Names of the collections, sorted.
     ///
     /// # Errors
@@ -163,7 +222,7 @@ impl Lake {
     /// Ends the use of this handle and of its collections. Closing twice is harmless.
     ///
     /// # Errors
-    /// What the last checkpoint met; everything acknowledged is durable all the same.
+    /// What the last flush met; everything acknowledged is durable all the same.
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
@@ -190,7 +249,7 @@ impl Lake {
 
 impl Drop for Lake {
     fn drop(&mut self) {
-        // What was acknowledged is durable; a checkpoint that fails now would have been only a convenience.
+        // What was acknowledged is durable; a flush that fails now would have been only a convenience.
         let _ = self.close();
     }
 }
@@ -222,7 +281,7 @@ impl Inner {
         if !is_lake {
             let content = LakeFile {
                 format: FORMAT,
-                id: new_id(&path),
+                id: Ulid::unique().to_string(),
                 created: now(),
             };
             files::create_new(&file, &sealed::seal(&content)?.0)?;
@@ -239,6 +298,7 @@ impl Inner {
         let _: (LakeFile, _) = sealed::unseal(&file, &bytes)?;
         if !options.read_only {
             files::remove_drafts(&path)?;
+            markers::prune(&path)?;
             for name in files::names(&path)?
                 .iter()
                 .filter(|name| name.starts_with(DROPPED))
@@ -247,14 +307,35 @@ impl Inner {
             }
         }
         Ok(Self {
+            markers: Mutex::new(Some(Markers::new(&path))),
+            gate: RwLock::default(),
             path: Some(path),
             options,
+            cache: Arc::new(BlockCache::new(options.cache_bytes)),
             collections: Mutex::default(),
             lock: Mutex::new(lock),
         })
     }
 
-    fn collection(&self, name: &str, options: CollectionOptions) -> Result<Arc<Engine>> {
+    /// The newest states of the collections that are open, as of one moment.
+    pub(crate) fn states(&self) -> HashMap<String, Arc<State>> {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.collections)
+            .iter()
+            .map(|(name, engine)| (name.clone(), engine.state()))
+            .collect()
+    }
+
+    pub(crate) fn markers(&self) -> MutexGuard<'_, Option<Markers>> {
+        lock(&self.markers)
+    }
+
+    /// Keeps sessions from beginning.
+    pub(crate) fn close_gate(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn collection(&self, name: &str, options: CollectionOptions) -> Result<Arc<Engine>> {
         check_name(name)?;
         let wanted = Settings::new(options)?;
         // Held while one opens: nobody opens it twice.
@@ -267,15 +348,16 @@ impl Inner {
         }
         let engine = match &self.path {
             None => {
-                let mut state = State::empty(Arc::new(Shared::default()));
+                let shared = Shared::new(ulid::random(), self.cache.clone());
+                let mut state = State::empty(Arc::new(shared));
                 state.dimensions = wanted.dimensions;
                 let opened = Opened {
                     state,
-                    checkpoint: None,
+                    head: None,
                     epoch: 0,
                     replayed: 0,
                 };
-                Engine::new(name, None, wanted, false, opened)
+                Engine::new(name, None, wanted, (false, Retention::default()), opened)
             }
             Some(path) => {
                 let dir = path.join(name);
@@ -297,9 +379,14 @@ impl Inner {
                     }
                     load::create(&dir, name, &wanted)?;
                 }
-                let (settings, opened) = load::open(&dir, self.options.read_only)?;
+                let LakeOptions {
+                    read_only,
+                    retention,
+                    ..
+                } = self.options;
+                let (settings, opened) = load::open(&dir, &self.cache, read_only)?;
                 settings.check(name, opened.state.dimensions, options)?;
-                Engine::new(name, Some(dir), settings, self.options.read_only, opened)
+                Engine::new(name, Some(dir), settings, (read_only, retention), opened)
             }
         };
         let engine = Arc::new(engine);
@@ -345,7 +432,7 @@ impl Inner {
             return Ok(false);
         }
         // One rename, so that a crash leaves all of it or nothing.
-        let doomed = path.join(format!("{DROPPED}{name}-{}", new_id(&dir)));
+        let doomed = path.join(format!("{DROPPED}{name}-{}", Ulid::unique()));
         std::fs::rename(&dir, &doomed).at(&dir)?;
         files::sync_dir(path)?;
         files::remove_dir(&doomed)?;
@@ -364,22 +451,4 @@ impl Inner {
         }
         first
     }
-}
-
-/// Sixteen bytes nobody else has.
-fn new_id(path: &Path) -> String {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(path);
-    digest::of_bytes(
-        format!(
-            "{random} {} {} {}",
-            now(),
-            std::process::id(),
-            path.display()
-        )
-        .as_bytes(),
-    )
-    .chars()
-    .take(32)
-    .collect()
 }

@@ -1,5 +1,8 @@
-//! The manifest of a checkpoint: `manifest/<20-digit generation>.json`, sealed, created once and never changed.
+//! Manifests: `manifest/<20-digit generation>.json`, sealed, created once and never changed. A manifest names every file
+//! of a generation; what was committed later is in the log.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use rabitq::Metric;
@@ -7,14 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::IoContext;
 use crate::options::{IndexChoice, Settings};
+use crate::ulid::{self, Ulid};
 use crate::{Error, Result, digest, files, sealed};
 
 /// Version of this file and of the layout around it.
 pub(crate) const FORMAT: u32 = 1;
-pub(crate) const ROWS_FILE: &str = "rows.bin";
-pub(crate) const INDEX_FILE: &str = "index.rbq";
 
-/// Everything a checkpoint consists of.
+/// Bytes at either end of a file that are compared on opening.
+const END_BYTES: u64 = 4096;
+
+/// Everything a generation consists of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Manifest {
@@ -27,6 +32,8 @@ pub(crate) struct Manifest {
     pub(crate) created: u64,
     /// Sequence of the newest change in it; the log holds the later ones.
     pub(crate) sequence: u64,
+    /// When that change was committed, in milliseconds since 1970.
+    pub(crate) committed: u64,
     /// Epoch of the writer; the next one takes a higher one.
     pub(crate) epoch: u64,
     pub(crate) next_row: i64,
@@ -35,11 +42,36 @@ pub(crate) struct Manifest {
     pub(crate) dimensions: Option<usize>,
     pub(crate) metric: String,
     pub(crate) index: String,
-    /// None for an empty checkpoint.
-    pub(crate) files: Vec<FileEntry>,
+    /// Key of the hashes of ids, so that nobody can choose ids whose hashes collide; 32 hexadecimal digits.
+    pub(crate) hash_key: String,
+    /// In ascending order of their rows, which do not overlap.
+    pub(crate) segments: Vec<SegmentEntry>,
 }
 
-/// A file of a checkpoint.
+/// A segment of a generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SegmentEntry {
+    pub(crate) id: String,
+    /// Deleted ones included, here and in `vectors`.
+    pub(crate) records: u64,
+    pub(crate) vectors: u64,
+    pub(crate) first_row: i64,
+    pub(crate) last_row: i64,
+    pub(crate) files: Vec<FileEntry>,
+    pub(crate) deletes: Option<DeletesEntry>,
+}
+
+/// The mask of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct DeletesEntry {
+    pub(crate) file: FileEntry,
+    /// Records it deletes.
+    pub(crate) records: u64,
+}
+
+/// A file of a generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FileEntry {
@@ -47,6 +79,87 @@ pub(crate) struct FileEntry {
     pub(crate) name: String,
     pub(crate) length: u64,
     pub(crate) shake256: String,
+    /// Checksum (crc32c) of the first and the last 4 KiB, which are cheap to compare whenever the file is opened: no file
+    /// takes the place of another unnoticed.
+    pub(crate) ends: u32,
+}
+
+impl FileEntry {
+    /// Entry of a file of known length and digest.
+    pub(crate) fn new(dir: &Path, name: String, length: u64, shake256: String) -> Result<Self> {
+        let (_, ends) = ends_of(&dir.join(&name))?;
+        Ok(Self {
+            name,
+            length,
+            shake256,
+            ends,
+        })
+    }
+
+    /// Entry of a file that was just written.
+    pub(crate) fn of(dir: &Path, name: String) -> Result<Self> {
+        let (length, shake256) = digest::of_file(&dir.join(&name))?;
+        Self::new(dir, name, length, shake256)
+    }
+
+    /// Compares length and ends with the file.
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE`, `FILE_NOT_FOUND`, `IO`.
+    pub(crate) fn check_ends(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(&self.name);
+        let (length, ends) = ends_of(&path)?;
+        if length != self.length {
+            let reason = format!("{length} bytes, the manifest states {}", self.length);
+            return Err(Error::corrupt(&path, reason));
+        }
+        if ends != self.ends {
+            let reason = format!(
+                "its first and last {END_BYTES} bytes have the checksum {ends:08x}, the manifest states {:08x}",
+                self.ends
+            );
+            return Err(Error::corrupt(&path, reason));
+        }
+        Ok(())
+    }
+}
+
+/// Length of a file and checksum of its ends.
+fn ends_of(path: &Path) -> Result<(u64, u32)> {
+    let mut file = File::open(path).at(path)?;
+    let length = file.metadata().at(path)?.len();
+    let mut read = |from: u64, to: u64| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
+        file.seek(SeekFrom::Start(from))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .at(path)?;
+        Ok(bytes)
+    };
+    let crc = crc32c::crc32c(&read(0, length.min(END_BYTES))?);
+    let rest = length.saturating_sub(END_BYTES).max(length.min(END_BYTES));
+    Ok((length, crc32c::crc32c_append(crc, &read(rest, length)?)))
+}
+
+impl SegmentEntry {
+    pub(crate) fn ulid(&self, collection: &Path) -> Result<Ulid> {
+        Ulid::parse(&self.id).ok_or_else(|| {
+            let reason = format!("the manifest names a segment '{}'", self.id);
+            Error::corrupt(collection, reason)
+        })
+    }
+
+    /// Records that are left.
+    pub(crate) fn live(&self) -> u64 {
+        let deleted = self.deletes.as_ref().map_or(0, |deletes| deletes.records);
+        self.records.saturating_sub(deleted)
+    }
+
+    /// Every file of it.
+    pub(crate) fn all_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files
+            .iter()
+            .chain(self.deletes.as_ref().map(|deletes| &deletes.file))
+    }
 }
 
 impl Manifest {
@@ -59,6 +172,7 @@ impl Manifest {
             parent: None,
             created: now(),
             sequence: 0,
+            committed: now(),
             epoch: 0,
             next_row: 1,
             records: 0,
@@ -66,7 +180,8 @@ impl Manifest {
             dimensions: settings.dimensions,
             metric: settings.metric.name().to_owned(),
             index: settings.index.name().to_owned(),
-            files: Vec::new(),
+            hash_key: digest::hex(&ulid::random::<16>()),
+            segments: Vec::new(),
         }
     }
 
@@ -84,42 +199,47 @@ impl Manifest {
         })
     }
 
-    /// The file that plays a role, if the checkpoint has it.
-    pub(crate) fn file(&self, role: &str) -> Option<&FileEntry> {
-        self.files
-            .iter()
-            .find(|file| file.name.rsplit('/').next() == Some(role))
+    /// The key of the hashes of ids.
+    pub(crate) fn hash_key(&self, path: &Path) -> Result<[u8; 16]> {
+        u128::from_str_radix(&self.hash_key, 16)
+            .ok()
+            .filter(|_| self.hash_key.len() == 32)
+            .map(u128::to_be_bytes)
+            .ok_or_else(|| Error::corrupt(path, "its hashKey is not one"))
+    }
+
+    /// Every file of the generation.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.segments.iter().flat_map(SegmentEntry::all_files)
     }
 
     /// Bytes of all files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.length).sum()
+        self.files().map(|file| file.length).sum()
     }
 
-    /// Compares the length of every file with what is on disk.
-    pub(crate) fn check_lengths(&self, dir: &Path) -> Result<()> {
-        for file in &self.files {
-            let path = dir.join(&file.name);
-            let found = std::fs::metadata(&path).at(&path)?.len();
-            if found != file.length {
-                return Err(Error::corrupt(
-                    &path,
-                    format!("{found} bytes, the manifest states {}", file.length),
-                ));
-            }
+    /// What can be known to be wrong without looking at a file.
+    fn check(&self, path: &Path) -> Result<()> {
+        let ascending = self
+            .segments
+            .iter()
+            .all(|segment| segment.first_row <= segment.last_row)
+            && self.segments.windows(2).all(|pair| match pair {
+                [before, after] => before.last_row < after.first_row,
+                _ => true,
+            })
+            && self
+                .segments
+                .last()
+                .is_none_or(|last| last.last_row < self.next_row);
+        if !ascending {
+            return Err(Error::corrupt(path, "its segments are out of order"));
+        }
+        if self.segments.iter().map(SegmentEntry::live).sum::<u64>() != self.records {
+            return Err(Error::corrupt(path, "its records do not add up"));
         }
         Ok(())
     }
-}
-
-/// Entry of a file that was just written.
-pub(crate) fn entry(dir: &Path, name: String) -> Result<FileEntry> {
-    let (length, shake256) = digest::of_file(&dir.join(&name))?;
-    Ok(FileEntry {
-        name,
-        length,
-        shake256,
-    })
 }
 
 pub(crate) fn dir(collection: &Path) -> PathBuf {
@@ -128,11 +248,6 @@ pub(crate) fn dir(collection: &Path) -> PathBuf {
 
 pub(crate) fn path(collection: &Path, generation: u64) -> PathBuf {
     dir(collection).join(format!("{generation:020}.json"))
-}
-
-/// Directory of a checkpoint's files, relative to the collection.
-pub(crate) fn segment(generation: u64) -> String {
-    format!("seg/{generation:020}")
 }
 
 /// Generations there are, ascending.
@@ -166,6 +281,7 @@ pub(crate) fn read(collection: &Path, generation: u64) -> Result<(Manifest, Stri
             format!("it is the manifest of generation {}", manifest.generation),
         ));
     }
+    manifest.check(&path)?;
     Ok((manifest, digest))
 }
 

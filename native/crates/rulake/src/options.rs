@@ -6,17 +6,21 @@ use crate::{Error, Result};
 
 /// Vectors from which [`IndexChoice::Auto`] uses codes: below, comparing raw vectors is as fast and needs no memory for them.
 pub(crate) const AUTO_THRESHOLD: usize = 5_000;
+/// Vectors of a segment from which [`IndexChoice::Auto`] groups them into lists.
+pub(crate) const IVF_THRESHOLD: usize = 100_000;
 
 /// What a collection indexes its vectors with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexChoice {
-    /// Exact below 5,000 vectors, [`Kind::RabitqPlus`] from there on.
+    /// Exact below 5,000 vectors, [`Kind::RabitqPlus`] from there on, [`Kind::RabitqIvf`] in segments of 100,000.
     #[default]
     Auto,
     /// Always exact.
     FlatF32,
     /// Always codes with exact reranking.
     RabitqPlus,
+    /// The same, and in lists once they are in a segment of 5,000.
+    RabitqIvf,
 }
 
 impl IndexChoice {
@@ -27,23 +31,51 @@ impl IndexChoice {
             Self::Auto => "auto",
             Self::FlatF32 => Kind::FlatF32.name(),
             Self::RabitqPlus => Kind::RabitqPlus.name(),
+            Self::RabitqIvf => Kind::RabitqIvf.name(),
         }
     }
 
     /// The choice of a name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Auto, Self::FlatF32, Self::RabitqPlus]
+        [Self::Auto, Self::FlatF32, Self::RabitqPlus, Self::RabitqIvf]
             .into_iter()
             .find(|choice| choice.name() == name)
     }
 
-    /// The kind for this many vectors.
+    /// The kind for this many vectors in memory.
     pub(crate) fn kind(self, vectors: usize) -> Kind {
         match self {
             Self::FlatF32 => Kind::FlatF32,
-            Self::Auto if vectors < AUTO_THRESHOLD => Kind::FlatF32,
-            Self::Auto | Self::RabitqPlus => Kind::RabitqPlus,
+            Self::Auto | Self::RabitqIvf if vectors < AUTO_THRESHOLD => Kind::FlatF32,
+            Self::Auto | Self::RabitqPlus | Self::RabitqIvf => Kind::RabitqPlus,
+        }
+    }
+
+    /// The kind for a segment with this many vectors.
+    pub(crate) fn kind_of_segment(self, vectors: usize) -> Kind {
+        match self {
+            Self::Auto if vectors >= IVF_THRESHOLD => Kind::RabitqIvf,
+            Self::RabitqIvf if vectors >= AUTO_THRESHOLD => Kind::RabitqIvf,
+            _ => self.kind(vectors),
+        }
+    }
+}
+
+/// Which generations stay readable after newer ones: those that either rule keeps, and the newest in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Retention {
+    /// The newest ones, at least 1.
+    pub generations: u64,
+    /// Those that were the newest less than this many milliseconds ago.
+    pub milliseconds: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            generations: 2,
+            milliseconds: 0,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::options::{Durability, Selection};
 use crate::record::Batch;
+use crate::snapshot::SnapshotId;
 use crate::writer::Writer;
 use crate::{Error, Result};
 
@@ -15,10 +16,10 @@ const GROUP: usize = 1024;
 const GROUP_BYTES: usize = 16 << 20;
 
 /// What a write did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Number of the state it led to; later states have higher ones.
-    pub sequence: u64,
+    /// The state it led to.
+    pub snapshot: SnapshotId,
     /// Upsert: records replaced. Delete: records removed.
     pub affected: usize,
 }

@@ -1,14 +1,15 @@
-//! Reading a state: search, get, scan.
+//! Reading a state: search, get, count.
 
-use std::sync::Arc;
+use std::cmp::Ordering;
 use std::sync::atomic::AtomicBool;
 
-use rabitq::{AllowList, Control, Hit, Index, Metric, SearchOptions};
+use rabitq::{AllowList, Control, Metric, SearchOptions};
 use rayon::prelude::*;
 
-use crate::filter::Filter;
+use crate::filter::View;
 use crate::options::{Include, SearchRequest};
-use crate::state::State;
+use crate::select::Matches;
+use crate::state::{Place, State};
 use crate::{Error, Result};
 
 /// A record as a reader gets it. Parts that were not asked for, or that it does not have, are absent.
@@ -36,31 +37,28 @@ pub struct Match {
 }
 
 impl Found {
-    fn new(state: &State, row: i64, include: Include) -> Result<Option<Self>> {
-        let Some(view) = state.view(row)? else {
-            return Ok(None);
+    /// What a reader asks for of a record.
+    pub(crate) fn new(state: &State, place: Place, include: Include) -> Result<Self> {
+        let view = state.view(place)?;
+        let text = if include.text { view.text()? } else { None };
+        let metadata = if include.metadata {
+            view.metadata_json()?
+        } else {
+            None
         };
-        let parts = view.parts(row)?;
-        let owned = |part: Option<&str>, wanted: bool| {
-            if wanted {
-                part.map(str::to_owned)
+        Ok(Self {
+            id: view.id()?.to_owned(),
+            text: text.map(str::to_owned),
+            metadata: metadata.map(str::to_owned),
+            vector: if include.vector {
+                state.vector(place)?
             } else {
                 None
-            }
-        };
-        let vector = match &state.index {
-            Some(index) if include.vector && parts.has_vector => index.get(row)?,
-            _ => None,
-        };
-        Ok(Some(Self {
-            id: parts.id.to_owned(),
-            text: owned(parts.text, include.text),
-            metadata: owned(parts.metadata, include.metadata),
-            vector,
-        }))
+            },
+        })
     }
 
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let part = |part: &Option<String>| part.as_ref().map_or(0, String::len);
         64 + self.id.len()
             + part(&self.text)
@@ -118,30 +116,25 @@ pub(crate) fn search(
         }
         .into());
     }
-    let allow = match &request.filter {
-        Some(filter) => state.allowed(filter, cancel)?,
+    let matches = match &request.filter {
+        Some(filter) => state.matching(filter, cancel)?,
         None => None,
     };
     let answer = |vector: &[f32]| {
-        let Some(index) = &state.index else {
-            return Ok(Vec::new());
-        };
-        let hits = visible_hits(state, index, vector, request, allow.as_deref(), control)?;
-        let mut matches = Vec::with_capacity(hits.len());
-        for hit in hits {
-            let score = metric.score(hit.distance);
+        let hits = nearest(state, vector, request, matches.as_deref(), control)?;
+        let mut found = Vec::with_capacity(hits.len());
+        for (place, distance) in hits {
+            let score = metric.score(distance);
             if request.min_score.is_some_and(|least| score < least) {
                 break;
             }
-            if let Some(record) = Found::new(state, hit.id, request.include)? {
-                matches.push(Match {
-                    record,
-                    score,
-                    distance: hit.distance,
-                });
-            }
+            found.push(Match {
+                record: Found::new(state, place, request.include)?,
+                score,
+                distance,
+            });
         }
-        Ok(matches)
+        Ok(found)
     };
     if queries == 1 {
         return Ok(vec![answer(vectors)?]);
@@ -149,38 +142,44 @@ pub(crate) fn search(
     vectors.par_chunks_exact(dimensions).map(answer).collect()
 }
 
-/// The best `k` rows of the state. The index may hold rows of the states before and after, so it is asked for more
-/// until there are enough.
-fn visible_hits(
+/// The best `k` of all parts; of equally near ones, those of lower rows.
+fn nearest(
     state: &State,
-    index: &Arc<Index>,
     vector: &[f32],
     request: &SearchRequest,
-    allow: Option<&AllowList>,
+    matches: Option<&Matches>,
     control: Control<'_>,
-) -> Result<Vec<Hit>> {
-    let options = request.options(allow);
-    let mut k = request.k.min(state.rows.len().max(1));
-    loop {
-        let mut hits = index.search(vector, k, &options, control)?;
-        let asked = hits.len() >= k;
-        let found = hits.len();
-        hits.retain(|hit| state.rows.get(hit.id).is_some());
-        let strangers = found - hits.len();
-        if strangers == 0 || !asked || hits.len() >= request.k {
-            hits.truncate(request.k);
-            return Ok(hits);
+) -> Result<Vec<(Place, f64)>> {
+    let mut found = Vec::new();
+    let indexes = state.indexes();
+    for (index, source) in &indexes {
+        let allow = matches.and_then(|matches| matches.allow(*source));
+        if allow.is_some_and(|allow| allow.ids().is_empty()) {
+            continue;
         }
-        k = k.saturating_add(strangers.saturating_mul(2));
+        let hits = index.search(
+            vector,
+            request.k.min(index.len().max(1)),
+            &request.options(allow),
+            control,
+        )?;
+        let hits = hits.into_iter();
+        found.extend(hits.map(|hit| (source.place(hit.id), hit.distance)));
     }
+    if indexes.len() > 1 {
+        // Stable: parts and their answers come in order of rows.
+        found.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal));
+        found.truncate(request.k);
+    }
+    Ok(found)
 }
 
 /// The records with these ids, in this order; missing ones are skipped.
 pub(crate) fn get(state: &State, ids: &[String], include: Include) -> Result<Vec<Found>> {
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        if let Some(row) = state.find(id)?.1 {
-            found.extend(Found::new(state, row, include)?);
+        if let Some(place) = state.find(id)?.1 {
+            found.push(Found::new(state, place, include)?);
         }
     }
     Ok(found)
@@ -193,75 +192,9 @@ pub(crate) fn count(
     cancel: Option<&AtomicBool>,
 ) -> Result<usize> {
     match filter {
-        None => Ok(state.rows.len()),
+        None => Ok(state.len()),
         Some(filter) => Ok(state
-            .allowed(filter, cancel)?
-            .map_or(state.rows.len(), |allow| allow.ids().len())),
-    }
-}
-
-/// The records of one state, in order of their last upsert.
-pub struct Scan {
-    state: Arc<State>,
-    filter: Option<Filter>,
-    include: Include,
-    /// Where to go on; `None` at the end.
-    next: Option<i64>,
-}
-
-impl Scan {
-    pub(crate) fn new(state: Arc<State>, filter: Option<&str>, include: Include) -> Result<Self> {
-        let filter = filter
-            .map(|text| Filter::parse(text, &state.shared.interner))
-            .transpose()?;
-        Ok(Self {
-            state,
-            filter,
-            include,
-            next: Some(i64::MIN),
-        })
-    }
-
-    /// Some more records: at most `rows`, and no more once they have `bytes`. None are left if it is empty.
-    ///
-    /// # Errors
-    /// `CORRUPT_FILE` when a damaged block is read; `CANCELLED`.
-    pub fn next_chunk(
-        &mut self,
-        rows: usize,
-        bytes: usize,
-        cancel: Option<&AtomicBool>,
-    ) -> Result<Vec<Found>> {
-        let mut chunk = Vec::new();
-        let Some(start) = self.next else {
-            return Ok(chunk);
-        };
-        let control = Control {
-            cancel,
-            progress: None,
-        };
-        let mut room = bytes;
-        let mut last = None;
-        for (i, (row, slot)) in self.state.rows.iter_from(start).enumerate() {
-            if chunk.len() >= rows || room == 0 {
-                self.next = last.map(|last: i64| last + 1);
-                return Ok(chunk);
-            }
-            if i % 1024 == 0 {
-                control.check()?;
-            }
-            last = Some(row);
-            if let Some(filter) = &self.filter
-                && !filter.matches(&self.state.view_slot(slot)?)?
-            {
-                continue;
-            }
-            if let Some(record) = Found::new(&self.state, row, self.include)? {
-                room = room.saturating_sub(record.bytes());
-                chunk.push(record);
-            }
-        }
-        self.next = None;
-        Ok(chunk)
+            .matching(filter, cancel)?
+            .map_or(state.len(), |matches| matches.count(state))),
     }
 }

@@ -1,66 +1,91 @@
 //! One state of a collection: what a reader sees from its first call to its last.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::Hasher;
+use std::sync::{Arc, Mutex};
 
-use rabitq::{AllowList, Index};
-use rayon::prelude::*;
+use rabitq::Index;
+use siphasher::sip::SipHasher13;
 
-use crate::filter::{Filter, View};
-use crate::ids::IdMap;
-use crate::json::parse_object;
-use crate::rows::{RowParts, RowsFile};
-use crate::table::{RowTable, Slot};
-use crate::value::{Interner, Object};
+use crate::memtable::Memtable;
+use crate::pin::Pin;
+use crate::segment::{BlockCache, Live};
+use crate::select::Remembered;
+use crate::snapshot::SnapshotId;
+use crate::value::Interner;
+use crate::view::RowView;
 use crate::{Error, Result};
 
-/// Rows above which a filter is evaluated by several threads.
-const PARALLEL_ROWS: usize = 16 * 1024;
-/// Filters whose matches a state remembers; retrievers tend to repeat a few.
-const REMEMBERED_FILTERS: usize = 4;
-
 /// What all states of a collection have in common.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) interner: Interner,
-    hasher: RandomState,
+    pub(crate) cache: Arc<BlockCache>,
+    hash_key: [u8; 16],
+}
+
+impl Shared {
+    pub(crate) fn new(hash_key: [u8; 16], cache: Arc<BlockCache>) -> Self {
+        Self {
+            interner: Interner::default(),
+            cache,
+            hash_key,
+        }
+    }
+
+    /// Hash of an id: the same in every process and version, see `hashKey` of the manifest.
+    pub(crate) fn hash(&self, id: &str) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
+        hasher.write(id.as_bytes());
+        hasher.finish()
+    }
+}
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At a position of a segment.
+    Stored(usize, usize),
+    /// Under a row number of the table that is being flushed.
+    Frozen(i64),
+    /// Under a row number of the newest table.
+    Fresh(i64),
 }
 
 /// An immutable state. Cloning it is cheap and the way to the next one.
 pub(crate) struct State {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) rows: RowTable,
-    pub(crate) ids: IdMap,
-    /// What the stored slots of `rows` point into.
-    pub(crate) stored: Option<Arc<RowsFile>>,
-    /// Holds at least the vectors of `rows`; those of other rows are left overs or not yet visible, and skipped.
-    pub(crate) index: Option<Arc<Index>>,
+    /// In ascending order of rows.
+    pub(crate) segments: Vec<Live>,
+    /// Records on their way into a segment; above those of all segments.
+    pub(crate) frozen: Option<Memtable>,
+    /// The newest records.
+    pub(crate) fresh: Memtable,
     pub(crate) dimensions: Option<usize>,
-    /// Rows with a vector.
-    pub(crate) vectors: usize,
     /// Sequence of the newest change.
     pub(crate) sequence: u64,
+    /// When it was committed: milliseconds since 1970, never less than before.
+    pub(crate) committed: u64,
     /// Above all rows there ever were.
     pub(crate) next_row: i64,
-    matches: Mutex<Vec<(Box<str>, Arc<AllowList>)>>,
+    /// Held for a reader of the files of another process.
+    pub(crate) pin: Option<Arc<Pin>>,
+    pub(crate) remembered: Mutex<Remembered>,
 }
 
 impl Clone for State {
     fn clone(&self) -> Self {
         Self {
             shared: self.shared.clone(),
-            rows: self.rows.clone(),
-            ids: self.ids.clone(),
-            stored: self.stored.clone(),
-            index: self.index.clone(),
+            segments: self.segments.clone(),
+            frozen: self.frozen.clone(),
+            fresh: self.fresh.clone(),
             dimensions: self.dimensions,
-            vectors: self.vectors,
             sequence: self.sequence,
+            committed: self.committed,
             next_row: self.next_row,
+            pin: self.pin.clone(),
             // They are those of the original's rows.
-            matches: Mutex::default(),
+            remembered: Mutex::default(),
         }
     }
 }
@@ -70,184 +95,170 @@ impl State {
     pub(crate) fn empty(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            rows: RowTable::default(),
-            ids: IdMap::default(),
-            stored: None,
-            index: None,
+            segments: Vec::new(),
+            frozen: None,
+            fresh: Memtable::default(),
             dimensions: None,
-            vectors: 0,
             sequence: 0,
+            committed: 0,
             next_row: 1,
-            matches: Mutex::default(),
+            pin: None,
+            remembered: Mutex::default(),
         }
     }
 
-    pub(crate) fn hash(&self, id: &str) -> u64 {
-        self.shared.hasher.hash_one(id)
+    /// Records.
+    pub(crate) fn len(&self) -> usize {
+        self.segments.iter().map(Live::len).sum::<usize>()
+            + self.frozen.as_ref().map_or(0, Memtable::len)
+            + self.fresh.len()
     }
 
-    /// The row of an id, and the id's hash.
-    pub(crate) fn find(&self, id: &str) -> Result<(u64, Option<i64>)> {
-        let hash = self.hash(id);
-        let row = self.ids.find(hash, |row| {
-            Ok(self
-                .view(row)?
-                .is_some_and(|view| view.id().is_ok_and(|other| other == id)))
-        })?;
-        Ok((hash, row))
+    /// Records with a vector.
+    pub(crate) fn vectors(&self) -> usize {
+        self.segments.iter().map(Live::vectors).sum::<usize>()
+            + self.frozen.as_ref().map_or(0, Memtable::vectors)
+            + self.fresh.vectors()
     }
 
-    /// A row's content, if the row is part of this state.
-    pub(crate) fn view(&self, row: i64) -> Result<Option<RowView<'_>>> {
-        self.rows
-            .get(row)
-            .map(|slot| self.view_slot(slot))
-            .transpose()
+    /// Name of the state: sorts by time.
+    pub(crate) fn snapshot(&self) -> SnapshotId {
+        SnapshotId::new(self.committed, self.sequence)
     }
 
-    pub(crate) fn view_slot<'a>(&'a self, slot: &'a Slot) -> Result<RowView<'a>> {
-        Ok(match slot {
-            Slot::Heap(row) => RowView {
-                shared: &self.shared,
-                place: Place::Heap(row),
-            },
-            Slot::Stored(position) => {
-                let file = self
-                    .stored
-                    .as_deref()
-                    .ok_or_else(|| Error::Internal("a stored row without its file".into()))?;
-                RowView {
-                    shared: &self.shared,
-                    place: Place::Stored(file, *position as usize),
-                }
-            }
-        })
-    }
-
-    /// The rows that satisfy a filter, ascending.
-    pub(crate) fn matching(
-        &self,
-        filter: &Filter,
-        cancel: Option<&AtomicBool>,
-    ) -> Result<Vec<i64>> {
-        let in_chunk = |chunk: &Arc<Vec<(i64, Slot)>>| {
-            if cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-                return Err(rabitq::Error::Cancelled.into());
-            }
-            let mut rows = Vec::new();
-            for (row, slot) in chunk.iter() {
-                if filter.matches(&self.view_slot(slot)?)? {
-                    rows.push(*row);
-                }
-            }
-            Ok(rows)
-        };
-        let chunks = self.rows.chunks();
-        let found: Vec<Vec<i64>> = if self.rows.len() > PARALLEL_ROWS {
-            chunks.par_iter().map(in_chunk).collect::<Result<_>>()?
-        } else {
-            chunks.iter().map(in_chunk).collect::<Result<_>>()?
-        };
-        Ok(found.concat())
-    }
-
-    /// The rows that satisfy a filter, remembered for the next search with the same text.
-    pub(crate) fn allowed(
-        &self,
-        filter: &str,
-        cancel: Option<&AtomicBool>,
-    ) -> Result<Option<Arc<AllowList>>> {
-        let remembered = || self.matches.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, allow)) = remembered().iter().find(|(text, _)| **text == *filter) {
-            return Ok(Some(allow.clone()));
+    /// Where an id is, and its hash.
+    pub(crate) fn find(&self, id: &str) -> Result<(u64, Option<Place>)> {
+        let hash = self.shared.hash(id);
+        if let Some(row) = self.fresh.find(hash, id)? {
+            return Ok((hash, Some(Place::Fresh(row))));
         }
-        let parsed = Filter::parse(filter, &self.shared.interner)?;
-        if parsed.is_trivial() {
+        if let Some(frozen) = &self.frozen
+            && let Some(row) = frozen.find(hash, id)?
+        {
+            return Ok((hash, Some(Place::Frozen(row))));
+        }
+        for (i, live) in self.segments.iter().enumerate().rev() {
+            if let Some(position) = live.find(hash, id)? {
+                return Ok((hash, Some(Place::Stored(i, position))));
+            }
+        }
+        Ok((hash, None))
+    }
+
+    /// Where a row number is.
+    pub(crate) fn locate(&self, row: i64) -> Result<Option<Place>> {
+        if self.fresh.rows.get(row).is_some() {
+            return Ok(Some(Place::Fresh(row)));
+        }
+        if let Some(frozen) = &self.frozen
+            && frozen.rows.get(row).is_some()
+        {
+            return Ok(Some(Place::Frozen(row)));
+        }
+        let i = self
+            .segments
+            .partition_point(|live| live.segment.last_row < row);
+        let Some(live) = self.segments.get(i) else {
             return Ok(None);
-        }
-        let allow = Arc::new(AllowList::new(self.matching(&parsed, cancel)?));
-        let mut matches = remembered();
-        if matches.len() >= REMEMBERED_FILTERS {
-            matches.remove(0);
-        }
-        matches.push((filter.into(), allow.clone()));
-        Ok(Some(allow))
+        };
+        let position = live.position_of(row)?;
+        Ok(position.map(|position| Place::Stored(i, position)))
     }
-}
 
-enum Place<'a> {
-    Heap(&'a crate::table::HeapRow),
-    Stored(&'a RowsFile, usize),
-}
+    /// The row number of a place.
+    pub(crate) fn row(&self, place: Place) -> Result<i64> {
+        match place {
+            Place::Stored(i, position) => self.live(i)?.segment.rows.row(position),
+            Place::Frozen(row) | Place::Fresh(row) => Ok(row),
+        }
+    }
 
-/// The content of a row.
-pub(crate) struct RowView<'a> {
-    shared: &'a Shared,
-    place: Place<'a>,
-}
+    pub(crate) fn live(&self, i: usize) -> Result<&Live> {
+        self.segments
+            .get(i)
+            .ok_or_else(|| Error::Internal(format!("there is no segment {i}")))
+    }
 
-impl<'a> RowView<'a> {
-    pub(crate) fn parts(&self, row: i64) -> Result<RowParts<'a>> {
-        Ok(match self.place {
-            Place::Heap(heap) => RowParts {
-                row,
-                id: &heap.record.id,
-                text: heap.record.text.as_deref(),
-                metadata: heap.record.metadata.as_deref(),
-                has_vector: heap.record.has_vector,
+    /// The table and row of a place in memory.
+    fn table(&self, place: Place) -> Option<(&Memtable, i64)> {
+        match place {
+            Place::Stored(..) => None,
+            Place::Frozen(row) => self.frozen.as_ref().map(|table| (table, row)),
+            Place::Fresh(row) => Some((&self.fresh, row)),
+        }
+    }
+
+    /// What is at a place.
+    pub(crate) fn view(&self, place: Place) -> Result<RowView<'_>> {
+        if let Place::Stored(i, position) = place {
+            return Ok(RowView::stored(
+                &self.shared,
+                &self.live(i)?.segment,
+                position,
+            ));
+        }
+        let row = self
+            .table(place)
+            .and_then(|(table, row)| table.rows.get(row));
+        let row = row.ok_or_else(|| Error::Internal(format!("{place:?} is empty")))?;
+        Ok(RowView::heap(&self.shared, row))
+    }
+
+    /// The vector at a place, as it was given.
+    pub(crate) fn vector(&self, place: Place) -> Result<Option<Vec<f32>>> {
+        let (index, id) = match place {
+            Place::Stored(i, position) => (&self.live(i)?.index, position as i64),
+            _ => match self.table(place) {
+                Some((table, row)) => (&table.index, row),
+                None => return Ok(None),
             },
-            Place::Stored(file, at) => RowParts {
-                row,
-                id: file.id(at)?,
-                text: file.text(at)?,
-                metadata: file.metadata(at)?,
-                has_vector: file.has_vector(at)?,
-            },
-        })
+        };
+        match index {
+            Some(index) => Ok(index.get(id)?),
+            None => Ok(None),
+        }
     }
 
-    pub(crate) fn has_vector(&self) -> Result<bool> {
-        match self.place {
-            Place::Heap(heap) => Ok(heap.record.has_vector),
-            Place::Stored(file, at) => file.has_vector(at),
+    /// The indexes that hold the vectors, in ascending order of rows, and how to make a place of an id in them.
+    pub(crate) fn indexes(&self) -> Vec<(&Index, Source)> {
+        let mut all = Vec::with_capacity(self.segments.len() + 2);
+        for (i, live) in self.segments.iter().enumerate() {
+            all.extend(
+                live.index
+                    .as_deref()
+                    .map(|index| (index, Source::Segment(i))),
+            );
         }
+        let frozen = self
+            .frozen
+            .as_ref()
+            .and_then(|table| table.index.as_deref());
+        all.extend(frozen.map(|index| (index, Source::Frozen)));
+        all.extend(
+            self.fresh
+                .index
+                .as_deref()
+                .map(|index| (index, Source::Fresh)),
+        );
+        all
     }
 }
 
-impl View for RowView<'_> {
-    fn id(&self) -> Result<&str> {
-        match self.place {
-            Place::Heap(heap) => Ok(&heap.record.id),
-            Place::Stored(file, at) => file.id(at),
-        }
-    }
+/// One of the parts of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Segment(usize),
+    Frozen,
+    Fresh,
+}
 
-    fn text(&self) -> Result<Option<&str>> {
-        match self.place {
-            Place::Heap(heap) => Ok(heap.record.text.as_deref()),
-            Place::Stored(file, at) => file.text(at),
-        }
-    }
-
-    fn metadata(&self) -> Result<Option<&Object>> {
-        match self.place {
-            Place::Heap(heap) => {
-                if let Some(object) = heap.parsed.get() {
-                    return Ok(object.as_deref());
-                }
-                let object = match &heap.record.metadata {
-                    Some(text) => {
-                        // It was checked when it was accepted.
-                        let parsed = parse_object(text, &self.shared.interner);
-                        Some(Box::new(
-                            parsed.map_err(|error| Error::Internal(error.reason.into()))?,
-                        ))
-                    }
-                    None => None,
-                };
-                Ok(heap.parsed.get_or_init(|| object).as_deref())
-            }
-            Place::Stored(file, at) => file.object(at, &self.shared.interner),
+impl Source {
+    /// The place of an id of the part's index.
+    pub(crate) fn place(self, id: i64) -> Place {
+        match self {
+            Self::Segment(i) => Place::Stored(i, usize::try_from(id).unwrap_or(usize::MAX)),
+            Self::Frozen => Place::Frozen(id),
+            Self::Fresh => Place::Fresh(id),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Metadata in memory: JSON values with interned keys.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Number of an interned key.
 pub(crate) type Key = u32;
@@ -52,26 +52,46 @@ impl Object {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Ordered by key number.
+    pub(crate) fn members(&self) -> &[(Key, Value)] {
+        &self.0
+    }
 }
 
 /// Numbers for key texts, so that objects neither repeat nor compare them.
 #[derive(Debug, Default)]
-pub(crate) struct Interner(RwLock<HashMap<Box<str>, Key>>);
+pub(crate) struct Interner(RwLock<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    numbers: HashMap<Arc<str>, Key>,
+    texts: Vec<Arc<str>>,
+}
 
 impl Interner {
     /// The number of a key, new if it has none yet.
     pub(crate) fn key(&self, text: &str) -> Key {
-        if let Some(&key) = self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(text)
-        {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&key) = keys.numbers.get(text) {
             return key;
         }
+        drop(keys);
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let next = Key::try_from(keys.len()).unwrap_or(Key::MAX);
-        *keys.entry(text.into()).or_insert(next)
+        if let Some(&key) = keys.numbers.get(text) {
+            return key;
+        }
+        let key = Key::try_from(keys.texts.len()).unwrap_or(Key::MAX);
+        let text: Arc<str> = text.into();
+        keys.texts.push(text.clone());
+        keys.numbers.insert(text, key);
+        key
+    }
+
+    /// The key of a number.
+    pub(crate) fn text(&self, key: Key) -> Arc<str> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.texts.get(key as usize).cloned().unwrap_or_default()
     }
 }
 
@@ -105,5 +125,6 @@ mod tests {
         let (a, b) = (interner.key("a"), interner.key("b"));
         assert_ne!(a, b);
         assert_eq!(interner.key("a"), a);
+        assert_eq!((&*interner.text(a), &*interner.text(b)), ("a", "b"));
     }
 }

@@ -1,13 +1,16 @@
 //! Reading every byte of a collection and comparing it with what it should be.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use rabitq::{Control, Index, OpenOptions, Verify};
 
 use crate::engine::Engine;
-use crate::manifest::{self, FileEntry, INDEX_FILE, Manifest, ROWS_FILE};
-use crate::rows::RowsFile;
+use crate::filter::View;
+use crate::manifest::{self, FileEntry, SegmentEntry};
+use crate::segment::{INDEX_FILE, Live, directory};
+use crate::state::State;
 use crate::{Error, Result, digest, wal};
 
 /// What was read and what was wrong with it.
@@ -17,7 +20,7 @@ pub struct VerifyReport {
     pub files: usize,
     /// Bytes read.
     pub bytes: u64,
-    /// Records of the newest checkpoint and the log.
+    /// Records of the newest state.
     pub records: usize,
     /// Damages; none if all is well.
     pub problems: Vec<Problem>,
@@ -59,56 +62,49 @@ impl VerifyReport {
 /// Checks the files of a collection while nothing removes them, and the state in memory.
 pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
-    // No checkpoint may replace the files meanwhile.
-    let _checkpoint = engine.checkpoint();
+    let control = Control {
+        cancel,
+        progress: None,
+    };
+    // No generation may come or go meanwhile.
+    let head = engine.head();
     let state = engine.state();
-    report.records = state.rows.len();
+    report.records = state.len();
     if let Some(dir) = engine.dir() {
-        let control = Control {
-            cancel,
-            progress: None,
-        };
         check_generations(&mut report, dir, control)?;
         check_logs(&mut report, dir)?;
     }
-    let place = engine.dir().unwrap_or(Path::new("")).to_owned();
-    if let Some(stored) = &state.stored
-        && let Err(error) = stored.verify()
-    {
-        report.note(&place, error)?;
-    }
-    for (row, slot) in state.rows.iter() {
-        let view = state.view_slot(slot)?;
-        let parts = match view.parts(row) {
-            Ok(parts) => parts,
-            Err(error) => {
-                report.note(&place, error)?;
-                continue;
-            }
-        };
-        if state.find(parts.id)?.1 != Some(row) {
-            report.problem(
-                &place,
-                format!("id {:?} does not lead to its row {row}", parts.id),
-            );
-        }
-        if parts.has_vector
-            && !state
-                .index
-                .as_ref()
-                .map_or(Ok(false), |index| index.contains(row))?
-        {
-            report.problem(
-                &place,
-                format!("the vector of {:?} is not in the index", parts.id),
-            );
-        }
-    }
+    drop(head);
+    let place = engine.dir().unwrap_or(Path::new(""));
+    check_state(&mut report, place, &state, control)?;
     Ok(report)
+}
+
+/// Whether every id leads to its record.
+fn check_state(
+    report: &mut VerifyReport,
+    place: &Path,
+    state: &State,
+    control: Control<'_>,
+) -> Result<()> {
+    for (i, at) in state.places().enumerate() {
+        if i % 1024 == 0 {
+            control.check()?;
+        }
+        let view = state.view(at)?;
+        match view.id().and_then(|id| Ok((id, state.find(id)?.1))) {
+            Ok((_, Some(found))) if found == at => {}
+            Ok((id, _)) => report.problem(place, format!("id {id:?} does not lead to its record")),
+            Err(error) => report.note(place, error)?,
+        }
+    }
+    Ok(())
 }
 
 fn check_generations(report: &mut VerifyReport, dir: &Path, control: Control<'_>) -> Result<()> {
     let mut parent: Option<(u64, String)> = None;
+    // Generations share most of their files.
+    let mut seen = HashSet::new();
     for generation in manifest::generations(dir)? {
         control.check()?;
         let path = manifest::path(dir, generation);
@@ -130,11 +126,17 @@ fn check_generations(report: &mut VerifyReport, dir: &Path, control: Control<'_>
                 format!("its parent is not the manifest of generation {number}"),
             );
         }
-        for file in &manifest.files {
-            control.check()?;
-            check_file(report, dir, file)?;
+        for entry in &manifest.segments {
+            for file in entry.all_files() {
+                control.check()?;
+                if seen.insert(file.shake256.clone()) {
+                    check_file(report, dir, file)?;
+                }
+            }
+            if let Err(error) = check_agreement(report, dir, entry, control) {
+                report.note(&dir.join(&entry.id), error)?;
+            }
         }
-        check_agreement(report, dir, &manifest)?;
         parent = Some((generation, digest));
     }
     Ok(())
@@ -166,50 +168,31 @@ fn check_file(report: &mut VerifyReport, dir: &Path, file: &FileEntry) -> Result
     Ok(())
 }
 
-/// Rows and index of a checkpoint, each by its own checksums and against one another.
-fn check_agreement(report: &mut VerifyReport, dir: &Path, manifest: &Manifest) -> Result<()> {
-    let Some(rows) = manifest.file(ROWS_FILE) else {
+/// The files of a segment, each by its own checksums and against one another.
+fn check_agreement(
+    report: &mut VerifyReport,
+    dir: &Path,
+    entry: &SegmentEntry,
+    control: Control<'_>,
+) -> Result<()> {
+    let live = Live::open(dir, entry)?;
+    let place = dir.join(directory(live.segment.id));
+    live.segment.rows.verify(|_| Ok(control.check()?))?;
+    live.segment.filter.verify()?;
+    if entry.vectors == 0 {
         return Ok(());
+    }
+    let path = place.join(INDEX_FILE);
+    let verify = OpenOptions {
+        verify: Verify::Full,
     };
-    let path = dir.join(&rows.name);
-    let rows = match RowsFile::open(&path).and_then(|rows| rows.verify().map(|()| rows)) {
-        Ok(rows) => rows,
-        Err(error) => return report.note(&path, error),
-    };
-    if rows.len() as u64 != manifest.records {
+    let ids = Index::open(&path, verify, control)?.ids()?;
+    let records = live.segment.rows.len();
+    if let Some(id) = ids.iter().find(|id| **id < 0 || **id >= records as i64) {
         report.problem(
             &path,
-            format!(
-                "{} records, the manifest states {}",
-                rows.len(),
-                manifest.records
-            ),
+            format!("vector {id} belongs to none of {records} records"),
         );
-    }
-    let Some(entry) = manifest.file(INDEX_FILE) else {
-        return Ok(());
-    };
-    let path = dir.join(&entry.name);
-    let opened = Index::open(
-        &path,
-        OpenOptions {
-            verify: Verify::Full,
-        },
-        Control::default(),
-    );
-    let known = opened.and_then(|index| index.ids());
-    let mut known = match known {
-        Ok(known) => known,
-        Err(error) => return report.note(&path, error.into()),
-    };
-    known.sort_unstable();
-    for position in 0..rows.len() {
-        if rows.has_vector(position)? && known.binary_search(&rows.row(position)?).is_err() {
-            report.problem(
-                &path,
-                format!("the vector of {:?} is missing", rows.id(position)?),
-            );
-        }
     }
     Ok(())
 }
@@ -219,10 +202,11 @@ fn check_logs(report: &mut VerifyReport, dir: &Path) -> Result<()> {
     let last = logs.len().saturating_sub(1);
     for (i, (header, path)) in logs.iter().enumerate() {
         report.files += 1;
-        let read = wal::read_log(path, *header, |_, kind, payload, offset| {
+        let read = wal::read_log(path, *header, |entry| {
+            let offset = entry.offset;
             let reason =
                 || format!("the record at offset {offset} has a payload that makes no sense");
-            wal::decode(kind, payload)
+            wal::decode(entry.payload)
                 .map(drop)
                 .ok_or_else(|| Error::corrupt(path, reason()))
         });

@@ -3,29 +3,28 @@
 //! Writes that wait together are committed together: each becomes a record of the log, one fsync covers them all, and
 //! readers then see all of them at once. The order within a commit:
 //!
-//! 1. apply the changes to a private copy of the newest state,
-//! 2. add the vectors to the index, under rows no state has yet,
-//! 3. write the log and fsync it,
-//! 4. publish the new state, answer the callers.
+//! 1. apply the changes to a private copy of the newest state, its indexes included,
+//! 2. write the log and fsync it,
+//! 3. publish the new state, answer the callers.
 //!
-//! So a vector the index refuses never reaches the log, and a state never refers to a vector the index lacks. Rows that
-//! left the state stay in the index until no reader holds a state that has them.
+//! So a vector the index refuses never reaches the log.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::draft::Draft;
 use crate::engine::Engine;
-use crate::filter::Filter;
-use crate::options::{Durability, Selection};
+use crate::options::Durability;
 use crate::queue::{Change, Commit, Reply, Work, Write};
+use crate::record::Batch;
+use crate::session::Effect;
+use crate::snapshot::SnapshotId;
 use crate::state::State;
-use crate::wal::{self, Kind, Log, LogHeader, MAX_PAYLOAD};
+use crate::wal::{self, Log, LogHeader, MAX_PAYLOAD};
 use crate::{Error, Result};
 
-/// Buffered writes are fsynced, and retired rows looked after, when no write has come for this long.
+/// Buffered writes are fsynced when no write has come for this long.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// What only the writer's thread touches.
@@ -34,8 +33,6 @@ pub(crate) struct Writer {
     log: Option<Log>,
     /// Bytes of earlier logs that the next open would replay.
     earlier_bytes: u64,
-    /// States that were replaced, oldest first, with the rows that left on that occasion and are still in the index.
-    retired: VecDeque<(Weak<State>, Vec<i64>)>,
     poisoned: Option<String>,
 }
 
@@ -46,7 +43,6 @@ impl Writer {
             engine,
             log: None,
             earlier_bytes: replayed,
-            retired: VecDeque::new(),
             poisoned: None,
         }
     }
@@ -56,8 +52,7 @@ impl Writer {
         let engine = self.engine.clone();
         loop {
             let dirty = self.log.as_ref().is_some_and(Log::is_dirty) && self.poisoned.is_none();
-            let waiting = self.retired.iter().any(|(_, rows)| !rows.is_empty());
-            let work = engine.queue().next((dirty || waiting).then_some(IDLE));
+            let work = engine.queue().next(dirty.then_some(IDLE));
             if matches!(work, Work::End) {
                 break;
             }
@@ -71,7 +66,6 @@ impl Writer {
             if done.is_err() {
                 self.poison(&Error::Internal("the writer panicked".into()));
             }
-            self.reclaim();
         }
         if self.poisoned.is_none()
             && let Some(log) = self.log.take()
@@ -82,13 +76,9 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Vec<Write>) {
-        if let Some(reason) = &self.poisoned {
+        if self.check().is_err() {
             for write in group {
-                let collection = self.engine.name().to_owned();
-                write.reply.send(Err(Error::Poisoned {
-                    collection,
-                    reason: reason.clone(),
-                }));
+                write.reply.send(self.check().map(|()| Commit::default()));
             }
             return;
         }
@@ -119,43 +109,94 @@ impl Writer {
 
     /// Applies a change to the draft and appends it to the log's buffer. An error leaves both as they were.
     fn apply(&mut self, draft: &mut Draft, change: Change) -> Result<Commit> {
-        let before = draft.state.rows.len();
+        let before = draft.state.len();
         let affected = match change {
             Change::Upsert(batch) if batch.is_empty() => 0,
             Change::Upsert(batch) => {
                 draft.check(self.engine.settings(), &batch)?;
-                let bytes = wal::upsert_len(&batch);
-                if bytes > MAX_PAYLOAD {
-                    return Err(Error::BatchTooLarge {
-                        bytes: bytes as u64,
-                        max: MAX_PAYLOAD as u64,
-                    });
-                }
-                let (records, first_row) = (batch.len(), draft.state.next_row);
-                if let Some(log) = self.log_after(draft.state.sequence)? {
-                    log.append(Kind::Upsert, |out| {
-                        wal::encode_upsert(out, first_row, &batch);
-                    });
-                }
-                draft.state.sequence += 1;
+                let records = batch.len();
+                self.log_change(draft, 0, &[], &batch)?;
                 draft.upsert(batch)?;
-                before + records - draft.state.rows.len()
+                before + records - draft.state.len()
             }
             Change::Delete(selection) => {
-                let rows = select(&draft.state, &selection)?;
+                let rows = draft.state.select(&selection)?;
                 if !rows.is_empty() {
-                    if let Some(log) = self.log_after(draft.state.sequence)? {
-                        log.append(Kind::Delete, |out| wal::encode_delete(out, &rows));
-                    }
-                    draft.state.sequence += 1;
+                    self.log_change(draft, 0, &rows, &Batch::new())?;
                 }
                 draft.delete(&rows)?
             }
         };
         Ok(Commit {
-            sequence: draft.state.sequence,
+            snapshot: draft.state.snapshot(),
             affected,
         })
+    }
+
+    /// Writes a session's part to the log, durably, and applies it to a state that nobody sees yet. `session` 0 is one
+    /// that no other collection takes part in.
+    pub(crate) fn prepare(&mut self, effect: &Effect, session: u128) -> Result<Prepared> {
+        self.check()?;
+        let engine = self.engine.clone();
+        let mut draft = Draft::new(&engine.state());
+        let rows = effect.check(engine.name(), &draft.state)?;
+        draft.check(engine.settings(), &effect.batch)?;
+        self.log_change(&mut draft, session, &rows, &effect.batch)?;
+        draft.delete(&rows)?;
+        let applied = draft
+            .upsert(effect.batch.clone())
+            .and_then(|()| draft.index(engine.settings()));
+        if let Err(error) = applied {
+            if let Some(log) = &mut self.log {
+                log.discard();
+            }
+            return Err(error);
+        }
+        self.write_log(Durability::Fsync)?;
+        Ok(Prepared(draft.state))
+    }
+
+    /// Makes a prepared state the newest.
+    pub(crate) fn publish_prepared(&mut self, Prepared(state): Prepared) -> SnapshotId {
+        let snapshot = state.snapshot();
+        self.engine.publish(state);
+        self.engine.after_commit(self.wal_bytes());
+        snapshot
+    }
+
+    /// Passes over a prepared change, which the log has and nobody will ever see.
+    pub(crate) fn abort_prepared(&mut self, Prepared(state): &Prepared) -> SnapshotId {
+        let mut draft = Draft::new(&self.engine.state());
+        draft.advance_to(state.committed);
+        let snapshot = draft.state.snapshot();
+        self.engine.publish(draft.state);
+        snapshot
+    }
+
+    /// Counts a change, and appends it to the log's buffer if the collection is on disk.
+    fn log_change(
+        &mut self,
+        draft: &mut Draft,
+        session: u128,
+        deletes: &[i64],
+        batch: &Batch,
+    ) -> Result<()> {
+        let bytes = wal::change_len(deletes, batch);
+        if bytes > MAX_PAYLOAD {
+            return Err(Error::BatchTooLarge {
+                bytes: bytes as u64,
+                max: MAX_PAYLOAD as u64,
+            });
+        }
+        let log = self.log_after(draft.state.sequence)?;
+        draft.advance();
+        if let Some(log) = log {
+            let first_row = draft.state.next_row;
+            log.append(draft.state.committed, |out| {
+                wal::encode(out, session, deletes, first_row, batch);
+            });
+        }
+        Ok(())
     }
 
     /// Indexes, logs and publishes a draft. An error leaves the collection as it was.
@@ -166,65 +207,11 @@ impl Writer {
             }
             return Err(error);
         }
-        if let Some(log) = &mut self.log {
-            let written = log.write().and_then(|()| {
-                if durability == Durability::Fsync {
-                    log.sync()
-                } else {
-                    Ok(())
-                }
-            });
-            if let Err(error) = written {
-                draft.unindex();
-                self.poison(&error);
-                return Err(error);
-            }
-        }
-        if draft.state.sequence > self.engine.state().sequence {
-            self.publish(draft.state, draft.dead);
+        self.write_log(durability)?;
+        if draft.state.sequence > self.engine.peek(|state| state.sequence) {
+            self.engine.publish(draft.state);
         }
         Ok(())
-    }
-
-    /// Makes a state the newest. `dead` are rows of the one before that are in the index only.
-    pub(crate) fn publish(&mut self, state: State, dead: Vec<i64>) {
-        let before = self.engine.publish(state);
-        self.retired.push_back((Arc::downgrade(&before), dead));
-    }
-
-    /// Publishes a state with another index, which holds the vectors of that state and no others.
-    pub(crate) fn publish_with_index(&mut self, state: State) {
-        for (_, rows) in &mut self.retired {
-            rows.clear();
-        }
-        self.publish(state, Vec::new());
-    }
-
-    /// Removes rows from the index that no state has any more.
-    fn reclaim(&mut self) {
-        let is_gone = |state: &Weak<State>| state.strong_count() == 0;
-        // Rows wait for the oldest state that has them; those of a state that is gone wait for the one before it.
-        while let [.., _, (last, _)] = self.retired.make_contiguous()
-            && is_gone(last)
-        {
-            let (_, rows) = self.retired.pop_back().unwrap_or_default();
-            if let Some((_, earlier)) = self.retired.back_mut() {
-                earlier.extend(rows);
-            }
-        }
-        let mut dead = Vec::new();
-        while let Some((state, rows)) = self.retired.front_mut()
-            && is_gone(state)
-        {
-            dead.append(rows);
-            self.retired.pop_front();
-        }
-        if !dead.is_empty()
-            && let Some(index) = &self.engine.state().index
-        {
-            // A failure leaves rows that readers skip.
-            let _ = index.delete(&dead);
-        }
     }
 
     /// The log the next change goes to, if the collection is on disk.
@@ -242,14 +229,36 @@ impl Writer {
         Ok(self.log.as_mut())
     }
 
-    /// Ends the log, so that a checkpoint of the state returned makes it obsolete.
-    pub(crate) fn rotate(&mut self) -> Result<Arc<State>> {
-        if let Some(reason) = &self.poisoned {
-            return Err(Error::Poisoned {
+    /// Writes what was appended. After an error nobody knows what the disk holds: the writer stops.
+    fn write_log(&mut self, durability: Durability) -> Result<()> {
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        let written = log.write().and_then(|()| match durability {
+            Durability::Fsync => log.sync(),
+            Durability::Buffered => Ok(()),
+        });
+        if let Err(error) = &written {
+            self.poison(error);
+        }
+        written
+    }
+
+    /// # Errors
+    /// `WRITER_POISONED`.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.poisoned {
+            None => Ok(()),
+            Some(reason) => Err(Error::Poisoned {
                 collection: self.engine.name().to_owned(),
                 reason: reason.clone(),
-            });
+            }),
         }
+    }
+
+    /// Ends the log and sets the newest records apart, so that a segment of them makes the log obsolete.
+    pub(crate) fn freeze(&mut self) -> Result<Arc<State>> {
+        self.check()?;
         if let Some(log) = self.log.take() {
             self.earlier_bytes += log.bytes();
             if let Err(error) = log.close() {
@@ -257,12 +266,32 @@ impl Writer {
                 return Err(error);
             }
         }
+        let state = self.engine.state();
+        if state.fresh.len() == 0 {
+            return Ok(state);
+        }
+        let mut next = (*state).clone();
+        drop(state);
+        next.frozen = Some(std::mem::take(&mut next.fresh));
+        self.engine.publish(next);
         Ok(self.engine.state())
     }
 
-    /// The logs ended by [`Writer::rotate`] are obsolete.
+    /// Takes back a [`Writer::freeze`] whose segment could not be written.
+    pub(crate) fn thaw(&mut self) -> Result<()> {
+        let mut next = (*self.engine.state()).clone();
+        if let Some(mut frozen) = next.frozen.take() {
+            frozen.absorb(&next.fresh, &next.shared)?;
+            next.fresh = frozen;
+            self.engine.publish(next);
+        }
+        Ok(())
+    }
+
+    /// The logs ended by [`Writer::freeze`] are obsolete.
     pub(crate) fn forget_earlier_logs(&mut self) {
         self.earlier_bytes = 0;
+        self.engine.note_log(self.wal_bytes());
     }
 
     /// Bytes the next open would replay.
@@ -279,26 +308,17 @@ impl Writer {
         }
     }
 
-    fn poison(&mut self, error: &Error) {
-        self.poisoned.get_or_insert_with(|| error.to_string());
+    /// Refuses writes from now on.
+    pub(crate) fn poison(&mut self, reason: &dyn std::fmt::Display) {
+        self.poisoned.get_or_insert_with(|| reason.to_string());
     }
 }
 
-/// The rows a selection is about.
-fn select(state: &State, selection: &Selection) -> Result<Vec<i64>> {
-    match selection {
-        Selection::All => Ok(state.rows.iter().map(|(row, _)| row).collect()),
-        Selection::Filter(text) => {
-            state.matching(&Filter::parse(text, &state.shared.interner)?, None)
-        }
-        Selection::Ids(ids) => {
-            let mut rows = Vec::with_capacity(ids.len());
-            for id in ids {
-                rows.extend(state.find(id)?.1);
-            }
-            rows.sort_unstable();
-            rows.dedup();
-            Ok(rows)
-        }
+/// A state that is in the log and not yet published.
+pub(crate) struct Prepared(State);
+
+impl Prepared {
+    pub(crate) fn sequence(&self) -> u64 {
+        self.0.sequence
     }
 }

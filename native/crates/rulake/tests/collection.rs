@@ -75,7 +75,7 @@ fn records_are_replaced_by_id_and_come_back_byte_by_byte() {
             &[("a", [1.0, 0.0, 0.0], "{}"), ("b", [0.0, 1.0, 0.0], odd)],
         );
         let commit = put(&docs, &[("a", [0.0, 0.0, 1.0], r#"{"v":2}"#)]);
-        assert_eq!((commit.sequence, commit.affected), (2, 1));
+        assert_eq!((commit.snapshot.sequence(), commit.affected), (2, 1));
         assert_eq!((docs.len(), docs.dimensions()), (2, Some(3)));
         let found = docs
             .get(&["b".into(), "missing".into(), "a".into()], ALL)
@@ -412,7 +412,7 @@ fn handles_on_one_directory_share_the_lake() {
     assert_eq!(seen.count(None, None).unwrap(), 1);
     second.close().unwrap();
     assert_eq!(seen.count(None, None).unwrap_err().code(), "CLOSED");
-    let reader = Lake::open(dir.path(), LakeOptions { read_only: true }).unwrap();
+    let reader = Lake::open(dir.path(), LakeOptions::read_only()).unwrap();
     let writer = open(dir.path());
     let read = docs(&reader);
     assert_eq!(read.len(), 1);
@@ -442,7 +442,7 @@ fn readers_may_open_at_any_moment() {
         let reader = scope.spawn(|| {
             let mut opened = 0;
             while !stop.load(Ordering::Relaxed) {
-                let lake = Lake::open(dir.path(), LakeOptions { read_only: true }).unwrap();
+                let lake = Lake::open(dir.path(), LakeOptions::read_only()).unwrap();
                 let docs = self::docs(&lake);
                 assert_eq!(search(&docs, &[1.0, 0.0, 0.0], 99, None).len(), docs.len());
                 opened += 1;
@@ -471,7 +471,7 @@ fn a_directory_with_other_files_is_left_alone() {
     assert_eq!(error.code(), "NOT_A_LAKE");
     assert!(error.to_string().contains("thesis.tex"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    let missing = Lake::open(&dir.path().join("none"), LakeOptions { read_only: true })
+    let missing = Lake::open(&dir.path().join("none"), LakeOptions::read_only())
         .err()
         .unwrap();
     assert_eq!(missing.code(), "FILE_NOT_FOUND");

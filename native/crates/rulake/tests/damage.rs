@@ -109,7 +109,7 @@ fn sample(path: &Path) -> BTreeMap<String, String> {
 
 /// Opens without changing any file.
 fn look(path: &Path) -> rulake::Result<(Lake, Collection)> {
-    let lake = Lake::open(path, LakeOptions { read_only: true })?;
+    let lake = Lake::open(path, LakeOptions::read_only())?;
     let docs = lake.collection("docs", CollectionOptions::default())?;
     Ok((lake, docs))
 }
@@ -151,7 +151,7 @@ fn no_flipped_bit_loses_or_changes_a_record_unnoticed() {
     }
     // Only what nothing depends on: who holds the lock, and the last mark of a log, cut off as a torn tail.
     for (name, count) in unnoticed {
-        let last_mark = name.contains("wal") && count <= 32;
+        let last_mark = name.contains("wal") && count <= 40;
         assert!(
             name == "LOCK" || last_mark,
             "{name}: {count} flips passed verify()"
@@ -239,9 +239,9 @@ fn what_a_crashed_checkpoint_leaves_is_ignored_and_cleared() {
     let dir = tempfile::tempdir().unwrap();
     let expected = sample(dir.path());
     let collection = dir.path().join("docs");
-    fs::create_dir_all(collection.join("seg/00000000000000000004")).unwrap();
+    fs::create_dir_all(collection.join("seg/01ARZ3NDEKTSV4RRFFQ69G5FAV")).unwrap();
     fs::write(
-        collection.join("seg/00000000000000000004/rows.bin"),
+        collection.join("seg/01ARZ3NDEKTSV4RRFFQ69G5FAV/rows.arrow"),
         b"half",
     )
     .unwrap();

@@ -75,3 +75,20 @@ impl FromIterator<Value> for Operands {
         operands
     }
 }
+
+impl Operands {
+    /// Ascending.
+    pub(crate) fn strings(&self) -> &[Box<str>] {
+        &self.strings
+    }
+
+    /// Ascending.
+    pub(crate) fn numbers(&self) -> &[f64] {
+        &self.numbers
+    }
+
+    /// Neither strings nor numbers.
+    pub(crate) fn others(&self) -> &[Value] {
+        &self.others
+    }
+}

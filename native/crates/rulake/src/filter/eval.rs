@@ -121,22 +121,37 @@ impl Filter {
                 false
             }
             Self::Not(filter) => !filter.matches(record)?,
-            Self::Field(field, test) => {
-                let found = match field {
-                    Field::Id => Some(Found::Text(record.id()?)),
-                    Field::Text => record.text()?.map(Found::Text),
-                    Field::Metadata(path) => record
-                        .metadata()?
-                        .and_then(|object| path.find(object))
-                        .map(Found::Value),
-                };
-                test.holds(found)
-            }
+            Self::Field(field, test) => field.holds(test, record)?,
         })
     }
 }
 
+impl Field {
+    /// Whether the field of a record passes a test.
+    pub(crate) fn holds(&self, test: &Test, record: &impl View) -> Result<bool> {
+        let found = match self {
+            Self::Id => Some(Found::Text(record.id()?)),
+            Self::Text => record.text()?.map(Found::Text),
+            Self::Metadata(path) => record
+                .metadata()?
+                .and_then(|object| path.find(object))
+                .map(Found::Value),
+        };
+        Ok(test.holds(found))
+    }
+}
+
 impl Test {
+    /// Whether it holds for a record without the field.
+    pub(crate) fn holds_for_missing(&self) -> bool {
+        self.holds(None)
+    }
+
+    /// Whether it holds for a string.
+    pub(crate) fn holds_for_text(&self, text: &str) -> bool {
+        self.holds(Some(Found::Text(text)))
+    }
+
     fn holds(&self, found: Option<Found<'_>>) -> bool {
         let Some(found) = found else {
             return match self {

@@ -36,5 +36,5 @@ mod path;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ast::Filter;
+pub(crate) use ast::{Bound, Field, Filter, Operands, Test};
 pub(crate) use eval::View;

@@ -9,6 +9,7 @@ pub(super) const MAX_PARTS: usize = 16;
 /// with dots are found without joining strings.
 #[derive(Debug)]
 pub(crate) struct FieldPath {
+    text: Box<str>,
     /// `runs[i][j - i]` is the key of the parts `i..=j`.
     runs: Box<[Box<[Key]>]>,
 }
@@ -33,7 +34,15 @@ impl FieldPath {
                     .collect()
             })
             .collect();
-        Some(Self { runs })
+        Some(Self {
+            text: text.into(),
+            runs,
+        })
+    }
+
+    /// As the filter has it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The value at the path: the longest literal key wins at every level.

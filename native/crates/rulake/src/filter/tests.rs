@@ -1,10 +1,15 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::{Filter, View, naive};
-use crate::Result;
 use crate::json::parse_object;
+use crate::options::Settings;
+use crate::segment::{BlockCache, SegmentBuilder};
+use crate::state::Shared;
 use crate::value::{Interner, Object};
+use crate::{CollectionOptions, Result};
 
 struct Record {
     metadata: Option<Object>,
@@ -151,6 +156,41 @@ proptest! {
     #[test]
     fn any_text_is_parsed_or_refused(text in r#"[\{\}\[\]:,"$a-z0-9.]{0,60}"#) {
         let _ = Filter::parse(&text, &Interner::default());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn the_index_of_a_segment_gives_the_same_answers(
+        records in prop::collection::vec(prop::option::of(metadata()), 1..60),
+        filters in prop::collection::vec(filter(), 1..12),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::new(CollectionOptions::default()).unwrap();
+        let shared = Shared::new([7; 16], Arc::new(BlockCache::new(1 << 20)));
+        let mut builder = SegmentBuilder::new(dir.path(), &settings, None).unwrap();
+        for (i, metadata) in records.iter().enumerate() {
+            let id = format!("r{i}");
+            let text = metadata.as_ref().map(Json::to_string);
+            builder.push(i as i64, shared.hash(&id), (&id, None, text.as_deref()), None).unwrap();
+        }
+        let (_, segment) = builder.finish(rabitq::Control::default()).unwrap().unwrap();
+        segment.filter.verify().unwrap();
+        for filter in filters {
+            let text = filter.to_string();
+            let parsed = Filter::parse(&text, &shared.interner).unwrap();
+            let found = segment.selected(&text, &parsed, &shared, None).unwrap();
+            let expected: Vec<u32> = (0_u32..)
+                .zip(&records)
+                .filter(|(_, metadata)| {
+                    naive::matches(metadata.as_ref().unwrap_or(&json!({})), &filter)
+                })
+                .map(|(i, _)| i)
+                .collect();
+            let found: Vec<u32> = found.positions.iter().collect();
+            prop_assert_eq!(found, expected, "{}", text);
+        }
     }
 }
 

@@ -93,14 +93,15 @@ impl Log {
         })
     }
 
-    /// Adds a record to what [`Log::write`] will write; its sequence is the next one. `payload` appends its payload.
-    pub(crate) fn append(&mut self, kind: Kind, payload: impl FnOnce(&mut Vec<u8>)) -> u64 {
+    /// Adds a change to what [`Log::write`] will write; its sequence is the next one. `payload` appends its payload.
+    pub(crate) fn append(&mut self, committed: u64, payload: impl FnOnce(&mut Vec<u8>)) -> u64 {
         self.last += 1;
         self.push(
             Header {
-                kind,
+                kind: Kind::Change,
                 sequence: self.last,
                 watermark: self.synced,
+                committed,
             },
             payload,
         );
@@ -149,6 +150,7 @@ impl Log {
                 kind: Kind::Mark,
                 sequence: self.last,
                 watermark: self.synced,
+                committed: 0,
             },
             |_| (),
         );

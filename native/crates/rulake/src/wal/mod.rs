@@ -1,4 +1,4 @@
-//! The write-ahead log: what has been acknowledged since the newest checkpoint.
+//! The write-ahead log: what has been acknowledged since the newest generation.
 //!
 //! A log file is named `<epoch>-<first sequence>.log`. Its header is 32 bytes, little-endian like everything here:
 //! magic `RLWAL\0\0\1`, epoch u64, first sequence u64, four zero bytes, crc32c of all that u32. Records follow:
@@ -7,10 +7,11 @@
 //! |---|---|
 //! | 4 | magic `RLwr` |
 //! | 4 | length of the payload |
-//! | 4 | crc32c of the 20 bytes after it, the payload, and the length |
-//! | 4 | kind: 0 mark, 1 upsert, 2 delete |
+//! | 4 | crc32c of the 28 bytes after it, the payload, and the length |
+//! | 4 | kind: 0 mark, 1 change |
 //! | 8 | sequence: 1 + that of the record before; a mark repeats it |
 //! | 8 | watermark: every record up to this sequence had been fsynced when this one was written |
+//! | 8 | when it was committed, in milliseconds since 1970; 0 for a mark |
 //! | n | payload |
 //!
 //! A **mark** has no payload. One is written, and not fsynced, after every fsync: it tells a record that was
@@ -28,8 +29,8 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub(crate) use log::{Log, LogHeader};
-pub(crate) use payload::{Change, decode, encode_delete, encode_upsert, upsert_len};
-pub(crate) use record::{Kind, MAX_PAYLOAD};
+pub(crate) use payload::{Change, change_len, decode, encode};
+pub(crate) use record::MAX_PAYLOAD;
 pub(crate) use replay::{list, read_log};
 
 /// Where a collection keeps its logs.

@@ -1,8 +1,14 @@
-//! What is inside a record of the log.
+//! What is inside a record of the log: one change, which happens as a whole.
 //!
-//! Upsert: first row i64, records u32, dimensions u32; for each record flags u8 (1 vector, 2 text, 4 metadata), lengths
-//! of id u16, text u32, metadata u32, then these bytes; last the vectors as f32. The records take the row numbers from
-//! the first row on. Delete: count u32, rows i64.
+//! | bytes | |
+//! |---|---|
+//! | 16 | id of the session it belongs to, 0 for none |
+//! | 4 | count of deletes |
+//! | 8 each | rows to delete |
+//! | 8 | first row: the records take the row numbers from here on |
+//! | 4, 4 | records, dimensions |
+//! | 11 + n each | flags u8 (1 vector, 2 text, 4 metadata), lengths of id u16, text u32, metadata u32, then these bytes |
+//! | 4 each | the vectors, f32 |
 
 use crate::record::{Batch, Record};
 
@@ -12,28 +18,42 @@ const METADATA: u8 = 4;
 
 /// A change read back.
 #[derive(Debug)]
-pub(crate) enum Change {
-    Upsert { first_row: i64, batch: Batch },
-    Delete { rows: Vec<i64> },
+pub(crate) struct Change {
+    /// 0: none.
+    pub(crate) session: u128,
+    pub(crate) deletes: Vec<i64>,
+    pub(crate) first_row: i64,
+    pub(crate) batch: Batch,
 }
 
-/// Bytes an upsert takes.
-pub(crate) fn upsert_len(batch: &Batch) -> usize {
+/// Bytes a change takes.
+pub(crate) fn change_len(deletes: &[i64], batch: &Batch) -> usize {
     let part = |part: &Option<Box<str>>| part.as_ref().map_or(0, |text| text.len());
     let records: usize = batch
         .records
         .iter()
         .map(|r| 11 + r.id.len() + part(&r.text) + part(&r.metadata))
         .sum();
-    16 + records + batch.vectors.len() * 4
+    36 + size_of_val(deletes) + records + batch.vectors.len() * 4
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     reason = "lengths are capped when a record is made, counts by the payload's size"
 )]
-pub(crate) fn encode_upsert(out: &mut Vec<u8>, first_row: i64, batch: &Batch) {
-    out.reserve(upsert_len(batch));
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    session: u128,
+    deletes: &[i64],
+    first_row: i64,
+    batch: &Batch,
+) {
+    out.reserve(change_len(deletes, batch));
+    out.extend_from_slice(&session.to_le_bytes());
+    out.extend_from_slice(&(deletes.len() as u32).to_le_bytes());
+    for row in deletes {
+        out.extend_from_slice(&row.to_le_bytes());
+    }
     out.extend_from_slice(&first_row.to_le_bytes());
     out.extend_from_slice(&(batch.records.len() as u32).to_le_bytes());
     out.extend_from_slice(&(batch.dimensions as u32).to_le_bytes());
@@ -64,41 +84,14 @@ pub(crate) fn encode_upsert(out: &mut Vec<u8>, first_row: i64, batch: &Batch) {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "far fewer rows than 2^32 fit in a payload"
-)]
-pub(crate) fn encode_delete(out: &mut Vec<u8>, rows: &[i64]) {
-    out.reserve(4 + rows.len() * 8);
-    out.extend_from_slice(&(rows.len() as u32).to_le_bytes());
-    for row in rows {
-        out.extend_from_slice(&row.to_le_bytes());
-    }
-}
-
-/// Reads a payload; `None` if it is not what an encoder makes.
-pub(crate) fn decode(kind: super::Kind, payload: &[u8]) -> Option<Change> {
+/// Reads a payload; `None` if it is not what [`encode`] makes.
+pub(crate) fn decode(payload: &[u8]) -> Option<Change> {
     let mut input = Input(payload);
-    let change = match kind {
-        super::Kind::Mark => return None,
-        super::Kind::Upsert => upsert(&mut input)?,
-        super::Kind::Delete => {
-            let count = input.u32()? as usize;
-            let rows = input.take(count.checked_mul(8)?)?;
-            Change::Delete {
-                rows: rows
-                    .as_chunks::<8>()
-                    .0
-                    .iter()
-                    .map(|row| i64::from_le_bytes(*row))
-                    .collect(),
-            }
-        }
-    };
-    input.0.is_empty().then_some(change)
-}
-
-fn upsert(input: &mut Input<'_>) -> Option<Change> {
+    let session = u128::from_le_bytes(input.array()?);
+    let deletes = input.u32()? as usize;
+    let deletes = input.take(deletes.checked_mul(8)?)?;
+    let deletes = deletes.as_chunks::<8>().0.iter();
+    let deletes = deletes.map(|row| i64::from_le_bytes(*row)).collect();
     let first_row = i64::from_le_bytes(input.array()?);
     let count = input.u32()? as usize;
     let mut batch = Batch {
@@ -139,7 +132,12 @@ fn upsert(input: &mut Input<'_>) -> Option<Change> {
         .iter()
         .map(|x| f32::from_le_bytes(*x))
         .collect();
-    Some(Change::Upsert { first_row, batch })
+    input.0.is_empty().then_some(Change {
+        session,
+        deletes,
+        first_row,
+        batch,
+    })
 }
 
 struct Input<'a>(&'a [u8]);

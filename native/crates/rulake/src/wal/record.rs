@@ -1,7 +1,7 @@
 //! One record of a log.
 
 /// Bytes before the payload.
-pub(super) const HEADER: usize = 32;
+pub(super) const HEADER: usize = 40;
 /// Largest payload.
 pub(crate) const MAX_PAYLOAD: usize = 1 << 31;
 
@@ -9,23 +9,21 @@ const MAGIC: [u8; 4] = *b"RLwr";
 
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Mark,
-    Upsert,
-    Delete,
+    Change,
 }
 
 impl Kind {
     fn number(self) -> u32 {
         match self {
             Self::Mark => 0,
-            Self::Upsert => 1,
-            Self::Delete => 2,
+            Self::Change => 1,
         }
     }
 
     fn from_number(number: u32) -> Option<Self> {
-        [Self::Mark, Self::Upsert, Self::Delete]
+        [Self::Mark, Self::Change]
             .into_iter()
             .find(|kind| kind.number() == number)
     }
@@ -37,6 +35,8 @@ pub(super) struct Header {
     pub(super) kind: Kind,
     pub(super) sequence: u64,
     pub(super) watermark: u64,
+    /// Milliseconds since 1970.
+    pub(super) committed: u64,
 }
 
 impl Header {
@@ -50,6 +50,7 @@ impl Header {
         out[12..16].copy_from_slice(&self.kind.number().to_le_bytes());
         out[16..24].copy_from_slice(&self.sequence.to_le_bytes());
         out[24..32].copy_from_slice(&self.watermark.to_le_bytes());
+        out[32..40].copy_from_slice(&self.committed.to_le_bytes());
         let crc = checksum(&out, payload);
         out[8..12].copy_from_slice(&crc.to_le_bytes());
         out
@@ -83,6 +84,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Found<'_>> {
             kind,
             sequence: long(16),
             watermark: long(24),
+            committed: long(32),
         },
         payload,
     })

@@ -18,6 +18,17 @@ pub(crate) struct Tail {
     pub(crate) last: u64,
 }
 
+/// A change read back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) sequence: u64,
+    /// Milliseconds since 1970.
+    pub(crate) committed: u64,
+    pub(crate) payload: &'a [u8],
+    /// Where the record starts in the file.
+    pub(crate) offset: u64,
+}
+
 /// The logs of a collection, oldest first.
 pub(crate) fn list(dir: &Path) -> Result<Vec<(LogHeader, PathBuf)>> {
     let mut logs = Vec::new();
@@ -30,14 +41,14 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<(LogHeader, PathBuf)>> {
     Ok(logs)
 }
 
-/// Reads a log and passes every upsert and delete to `visit`. A torn tail is reported, not an error, if it can be one.
+/// Reads a log and passes every change to `visit`. A torn tail is reported, not an error, if it can be one.
 ///
 /// # Errors
 /// `CORRUPT_FILE` naming file and offset; `IO`; what `visit` returns.
 pub(crate) fn read_log(
     path: &Path,
     header: LogHeader,
-    mut visit: impl FnMut(u64, Kind, &[u8], u64) -> Result<()>,
+    mut visit: impl FnMut(Entry<'_>) -> Result<()>,
 ) -> Result<Tail> {
     let bytes = std::fs::read(path).at(path)?;
     let length = bytes.len() as u64;
@@ -79,7 +90,12 @@ pub(crate) fn read_log(
         }
         last = expected;
         if found.header.kind != Kind::Mark {
-            visit(last, found.header.kind, found.payload, at as u64)?;
+            visit(Entry {
+                sequence: last,
+                committed: found.header.committed,
+                payload: found.payload,
+                offset: at as u64,
+            })?;
         }
         at += HEADER + found.payload.len();
     }

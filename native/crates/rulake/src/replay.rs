@@ -1,0 +1,185 @@
+//! Applying the log to the state of a generation.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use crate::draft::Draft;
+use crate::error::IoContext;
+use crate::options::Settings;
+use crate::state::State;
+use crate::wal::{self, Change};
+use crate::{Error, Result, files, markers};
+
+/// Vectors of the log that are indexed together.
+const REPLAY_BYTES: usize = 16 << 20;
+
+/// How far to go, and what to do at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// To the end, whose torn tail is cut off.
+    Write,
+    /// To the end, which another process may be writing.
+    Read,
+    /// To a sequence.
+    Until(u64),
+}
+
+/// Applies the log. Gives the bytes read; `epoch` becomes the highest there is.
+pub(crate) fn replay(
+    dir: &Path,
+    settings: &Settings,
+    state: &mut State,
+    epoch: &mut u64,
+    mode: Mode,
+) -> Result<u64> {
+    let logs = wal::list(&wal::dir(dir))?;
+    *epoch = logs
+        .iter()
+        .map(|(header, _)| header.epoch)
+        .fold(*epoch, u64::max);
+    let mut replay = Replay {
+        draft: Draft::new(state),
+        settings,
+        lake: dir.parent().unwrap_or(dir),
+        undecided: None,
+        last: match mode {
+            Mode::Until(last) => last,
+            _ => u64::MAX,
+        },
+    };
+    let mut bytes = 0;
+    // Sequence up to which the logs are known to be complete; none has been read yet.
+    let mut reached = None;
+    for (i, (header, path)) in logs.iter().enumerate() {
+        let next = logs.get(i + 1).map(|(next, _)| next.first_sequence);
+        if next.is_some_and(|next| next <= replay.reached() + 1) && reached.is_none() {
+            continue;
+        }
+        let before = reached.unwrap_or(replay.reached());
+        if header.first_sequence > before + 1
+            || reached.is_some_and(|reached| header.first_sequence != reached + 1)
+        {
+            let reason = format!(
+                "it starts at sequence {}, expected {}",
+                header.first_sequence,
+                before + 1
+            );
+            return Err(Error::corrupt(path, reason));
+        }
+        let tail = wal::read_log(path, *header, |entry| {
+            if entry.sequence <= replay.reached() || entry.sequence > replay.last {
+                return Ok(());
+            }
+            let wrong = || {
+                let reason = format!(
+                    "the record at offset {} does not fit what is before it",
+                    entry.offset
+                );
+                Error::corrupt(path, reason)
+            };
+            let change = wal::decode(entry.payload).ok_or_else(wrong)?;
+            replay
+                .next(change, entry.committed)?
+                .then_some(())
+                .ok_or_else(wrong)
+        })?;
+        if tail.good < tail.length {
+            if i + 1 < logs.len() {
+                return Err(Error::corrupt(
+                    path,
+                    format!("a damaged record at offset {}", tail.good),
+                ));
+            }
+            if mode == Mode::Write {
+                cut(path, tail.good)?;
+            }
+        }
+        reached = Some(tail.last);
+        bytes += tail.good;
+    }
+    if !replay.end(mode)? {
+        let reason = "the last session does not fit what is before it";
+        return Err(Error::corrupt(&wal::dir(dir), reason));
+    }
+    replay.draft.index(settings)?;
+    *state = replay.draft.state;
+    Ok(bytes)
+}
+
+struct Replay<'a> {
+    draft: Draft,
+    settings: &'a Settings,
+    lake: &'a Path,
+    /// The last change, if its session may or may not have been committed.
+    undecided: Option<(Change, u64)>,
+    last: u64,
+}
+
+impl Replay<'_> {
+    /// Sequence of the last change.
+    fn reached(&self) -> u64 {
+        self.draft.state.sequence + u64::from(self.undecided.is_some())
+    }
+
+    /// Takes the next change; `false` if it cannot follow what is there.
+    fn next(&mut self, change: Change, committed: u64) -> Result<bool> {
+        if !self.decide()? {
+            return Ok(false);
+        }
+        if change.session == 0 {
+            return self.apply(change, committed);
+        }
+        self.undecided = Some((change, committed));
+        // A state in the past has been decided about.
+        Ok(self.reached() < self.last || self.decide()?)
+    }
+
+    /// What comes after a change of a session was written when the session had been committed, or given up.
+    fn decide(&mut self) -> Result<bool> {
+        let Some((change, committed)) = self.undecided.take() else {
+            return Ok(true);
+        };
+        if markers::committed(self.lake)?.contains(&change.session) {
+            return self.apply(change, committed);
+        }
+        self.draft.advance_to(committed);
+        Ok(true)
+    }
+
+    /// For a writer, a session that is not committed never will be; another process may be about to commit it.
+    fn end(&mut self, mode: Mode) -> Result<bool> {
+        if mode == Mode::Read
+            && let Some((change, _)) = &self.undecided
+            && !markers::committed(self.lake)?.contains(&change.session)
+        {
+            self.undecided = None;
+        }
+        self.decide()
+    }
+
+    fn apply(&mut self, change: Change, committed: u64) -> Result<bool> {
+        let draft = &mut self.draft;
+        let fits = change.batch.is_empty() || change.first_row == draft.state.next_row;
+        if !fits || draft.check(self.settings, &change.batch).is_err() {
+            return Ok(false);
+        }
+        if draft.delete(&change.deletes)? != change.deletes.len() {
+            return Ok(false);
+        }
+        draft.upsert(change.batch)?;
+        draft.advance_to(committed);
+        if draft.pending_bytes() > REPLAY_BYTES {
+            draft.index(self.settings)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Removes a torn tail, which was never acknowledged.
+fn cut(path: &Path, length: u64) -> Result<()> {
+    if length == 0 {
+        return files::remove_file(path);
+    }
+    let file = OpenOptions::new().write(true).open(path).at(path)?;
+    file.set_len(length).and_then(|()| file.sync_all()).at(path)
+}

@@ -1,0 +1,326 @@
+//! Changes of several collections that happen together or not at all.
+//!
+//! A session reads the states there were when it began, and what it has written itself (snapshot isolation). On commit,
+//! every record it has written or deleted must still be as it was when the session began: the first to commit wins.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use crate::draft::Draft;
+use crate::engine::Engine;
+use crate::filter::View;
+use crate::lake::Inner;
+use crate::options::Selection;
+use crate::record::{Batch, Record};
+use crate::snapshot::SnapshotId;
+use crate::state::{Place, State};
+use crate::ulid::Ulid;
+use crate::writer::{Prepared, Writer};
+use crate::{CollectionOptions, Error, Result};
+
+/// A session that is open. Dropped uncommitted, it has changed nothing.
+pub struct Session {
+    lake: Arc<Inner>,
+    /// States when it began, by name of the collection.
+    began: HashMap<String, Arc<State>>,
+    parts: Mutex<BTreeMap<String, Part>>,
+}
+
+struct Part {
+    engine: Arc<Engine>,
+    base: Arc<State>,
+    draft: Draft,
+    /// Row each id that was written had when the session began.
+    touched: BTreeMap<Box<str>, Option<i64>>,
+}
+
+/// What a session has done to a collection.
+pub(crate) struct Effect {
+    pub(crate) touched: BTreeMap<Box<str>, Option<i64>>,
+    pub(crate) batch: Batch,
+}
+
+impl Session {
+    pub(crate) fn new(lake: Arc<Inner>) -> Self {
+        let began = lake.states();
+        Self {
+            lake,
+            began,
+            parts: Mutex::default(),
+        }
+    }
+
+    fn parts(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the session's part of a collection.
+    fn part<T>(&self, name: &str, work: impl FnOnce(&mut Part) -> Result<T>) -> Result<T> {
+        let mut parts = self.parts();
+        if !parts.contains_key(name) {
+            let engine = self.lake.collection(name, CollectionOptions::default())?;
+            let base = match self.began.get(name) {
+                Some(state) => state.clone(),
+                None => engine.state(),
+            };
+            let part = Part {
+                draft: Draft::new(&base),
+                engine,
+                base,
+                touched: BTreeMap::new(),
+            };
+            parts.insert(name.to_owned(), part);
+        }
+        match parts.get_mut(name) {
+            Some(part) => {
+                part.engine.check_open()?;
+                work(part)
+            }
+            None => Err(Error::Internal("a part of a session vanished".into())),
+        }
+    }
+
+    /// Inserts or replaces records, for this session to see and others once it is committed. Gives how many were replaced.
+    ///
+    /// # Errors
+    /// `DIMENSION_MISMATCH`, `NORM_OUT_OF_RANGE`, `INVALID_RECORD`, `READ_ONLY`, `CLOSED`.
+    pub fn upsert(&self, name: &str, batch: Batch) -> Result<usize> {
+        self.part(name, |part| {
+            if part.engine.is_read_only() {
+                return Err(Error::ReadOnly);
+            }
+            part.draft.check(part.engine.settings(), &batch)?;
+            let (before, records) = (part.draft.state.len(), batch.len());
+            for record in &batch.records {
+                part.touch(&record.id)?;
+            }
+            part.draft.upsert(batch)?;
+            part.draft.index(part.engine.settings())?;
+            Ok(before + records - part.draft.state.len())
+        })
+    }
+
+    /// Deletes records likewise. Gives how many there were.
+    ///
+    /// # Errors
+    /// `INVALID_FILTER`, `READ_ONLY`, `CLOSED`.
+    pub fn delete(&self, name: &str, selection: &Selection) -> Result<usize> {
+        self.part(name, |part| {
+            if part.engine.is_read_only() {
+                return Err(Error::ReadOnly);
+            }
+            let rows = part.draft.state.select(selection)?;
+            for row in &rows {
+                let state = &part.draft.state;
+                let place = state.locate(*row)?;
+                let id = match place {
+                    Some(place) => state.view(place)?.id()?.to_owned(),
+                    None => continue,
+                };
+                part.touch(&id)?;
+            }
+            let deleted = part.draft.delete(&rows)?;
+            part.draft.index(part.engine.settings())?;
+            Ok(deleted)
+        })
+    }
+
+    /// What the session sees of a collection.
+    pub(crate) fn view(&self, name: &str) -> Result<(Arc<Engine>, Arc<State>)> {
+        self.part(name, |part| {
+            Ok((part.engine.clone(), Arc::new(part.draft.state.clone())))
+        })
+    }
+
+    /// Makes everything durable and visible, at once. Gives the new state of each collection that was written to.
+    ///
+    /// # Errors
+    /// `CONFLICT` if another writer was first: run the session again. `IO`, `WRITER_POISONED`.
+    pub fn commit(self) -> Result<Vec<(String, SnapshotId)>> {
+        let parts = self
+            .parts
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut effects = Vec::new();
+        for (name, part) in parts {
+            if part.touched.is_empty() {
+                continue;
+            }
+            let engine = part.engine.clone();
+            let effect = part.effect()?;
+            // Most conflicts show here, before anything is written.
+            effect.check(&name, &engine.state())?;
+            effects.push((name, engine, effect));
+        }
+        if effects.len() > 1 {
+            return self.lake.commit_together(effects);
+        }
+        let Some((name, engine, effect)) = effects.pop() else {
+            return Ok(Vec::new());
+        };
+        let snapshot = engine.on_writer(move |writer: &mut Writer| {
+            let prepared = writer.prepare(&effect, 0)?;
+            Ok::<_, Error>(writer.publish_prepared(prepared))
+        })??;
+        Ok(vec![(name, snapshot)])
+    }
+}
+
+impl Part {
+    fn touch(&mut self, id: &str) -> Result<()> {
+        if !self.touched.contains_key(id) {
+            let row = match self.base.find(id)?.1 {
+                Some(place) => Some(self.base.row(place)?),
+                None => None,
+            };
+            self.touched.insert(id.into(), row);
+        }
+        Ok(())
+    }
+
+    /// The records as the session leaves them.
+    fn effect(self) -> Result<Effect> {
+        let state = &self.draft.state;
+        let mut batch = Batch::new();
+        for (row, heap) in state.fresh.rows.iter_from(self.base.next_row) {
+            let Record {
+                id, text, metadata, ..
+            } = heap.record.clone();
+            let (id, text, metadata) = (id.into(), text.map(Into::into), metadata.map(Into::into));
+            match state.vector(Place::Fresh(row))? {
+                Some(vector) if heap.record.has_vector => {
+                    batch.push_with_vector(id, &vector, text, metadata)?;
+                }
+                _ => batch.push(id, text, metadata)?,
+            }
+        }
+        Ok(Effect {
+            touched: self.touched,
+            batch,
+        })
+    }
+}
+
+impl Effect {
+    /// The rows to delete from a state that nobody else has changed these records in.
+    ///
+    /// # Errors
+    /// `CONFLICT`.
+    pub(crate) fn check(&self, collection: &str, state: &State) -> Result<Vec<i64>> {
+        let mut rows = Vec::new();
+        for (id, before) in &self.touched {
+            let now = match state.find(id)?.1 {
+                Some(place) => Some(state.row(place)?),
+                None => None,
+            };
+            if now != *before {
+                return Err(Error::Conflict {
+                    collection: collection.to_owned(),
+                    id: id.to_string(),
+                });
+            }
+            rows.extend(now);
+        }
+        rows.sort_unstable();
+        Ok(rows)
+    }
+}
+
+/// What the writer of a collection that has prepared its part is told.
+enum Decision {
+    Commit,
+    Abort,
+}
+
+/// A writer that waits for a decision.
+struct Waiting {
+    name: String,
+    sequence: u64,
+    decide: mpsc::SyncSender<Decision>,
+    done: mpsc::Receiver<Result<SnapshotId>>,
+}
+
+impl Waiting {
+    /// Has the writer prepare its part, and keeps it from anything else until it is told what to do.
+    fn new(name: String, engine: &Arc<Engine>, effect: Effect, session: u128) -> Result<Self> {
+        let (prepared, is_prepared) = mpsc::sync_channel(1);
+        let (decide, decision) = mpsc::sync_channel(1);
+        let (finished, done) = mpsc::sync_channel(1);
+        engine.start_on_writer(move |writer: &mut Writer| {
+            let draft: Prepared = match writer.prepare(&effect, session) {
+                Ok(draft) => draft,
+                Err(error) => {
+                    let _ = prepared.send(Err(error));
+                    return;
+                }
+            };
+            let _ = prepared.send(Ok(draft.sequence()));
+            let result = match decision.recv() {
+                Ok(Decision::Commit) => Ok(writer.publish_prepared(draft)),
+                Ok(Decision::Abort) => Ok(writer.abort_prepared(&draft)),
+                Err(_) => {
+                    let error = Error::Internal("a session was neither committed nor ended".into());
+                    writer.poison(&error);
+                    Err(error)
+                }
+            };
+            let _ = finished.send(result);
+        })?;
+        let gone = |_| Error::Internal("the writer panicked".into());
+        let sequence = is_prepared.recv().map_err(gone)??;
+        Ok(Self {
+            name,
+            sequence,
+            decide,
+            done,
+        })
+    }
+
+    fn end(self, decision: Decision) -> Result<(String, SnapshotId)> {
+        let _ = self.decide.send(decision);
+        let gone = |_| Error::Internal("the writer panicked".into());
+        Ok((self.name, self.done.recv().map_err(gone)??))
+    }
+}
+
+impl Inner {
+    /// Commits the parts of a session, in order of the collections' names so that two sessions cannot wait for each other.
+    fn commit_together(
+        &self,
+        effects: Vec<(String, Arc<Engine>, Effect)>,
+    ) -> Result<Vec<(String, SnapshotId)>> {
+        let mut markers = self.markers();
+        let session = Ulid::unique().value();
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut failure = None;
+        for (name, engine, effect) in effects {
+            match Waiting::new(name, &engine, effect, session) {
+                Ok(part) => waiting.push(part),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = failure {
+            for part in waiting {
+                let _ = part.end(Decision::Abort);
+            }
+            return Err(error);
+        }
+        if let Some(markers) = &mut *markers {
+            let participants: Vec<_> = waiting
+                .iter()
+                .map(|part| (part.name.clone(), part.sequence))
+                .collect();
+            // After a failure the writers are left without a decision: they refuse what follows, and opening decides.
+            markers.commit(session, &participants)?;
+        }
+        // A session that begins now sees all of it or nothing.
+        let _gate = self.close_gate();
+        waiting
+            .into_iter()
+            .map(|part| part.end(Decision::Commit))
+            .collect()
+    }
+}

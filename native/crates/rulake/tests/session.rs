@@ -1,0 +1,312 @@
+//! Sessions, snapshots, history, and readers that follow a writer.
+
+use std::path::Path;
+
+use rulake::{
+    Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, Retention,
+    Selection, SnapshotId,
+};
+
+fn open(path: &Path) -> Lake {
+    Lake::open(path, LakeOptions::default()).unwrap()
+}
+
+fn collection(lake: &Lake, name: &str) -> Collection {
+    lake.collection(name, CollectionOptions::default()).unwrap()
+}
+
+fn batch(records: &[(&str, i32)]) -> Batch {
+    let mut batch = Batch::new();
+    for (id, n) in records {
+        let metadata = format!("{{\"n\":{n}}}");
+        batch
+            .push_with_vector((*id).into(), &[*n as f32, 1.0], None, Some(metadata))
+            .unwrap();
+    }
+    batch
+}
+
+fn put(docs: &Collection, id: &str, n: i32) -> SnapshotId {
+    docs.upsert_and_wait(batch(&[(id, n)]), Durability::Fsync)
+        .unwrap()
+        .snapshot
+}
+
+/// Ids with the number of each.
+fn content(docs: &Collection) -> Vec<(String, String)> {
+    let include = Include {
+        metadata: true,
+        ..Include::default()
+    };
+    let chunk = docs
+        .scan(None, include)
+        .unwrap()
+        .next_chunk(1000, usize::MAX, None);
+    let mut all: Vec<_> = chunk
+        .unwrap()
+        .into_iter()
+        .map(|found| (found.id, found.metadata.unwrap_or_default()))
+        .collect();
+    all.sort();
+    all
+}
+
+fn lakes() -> Vec<(Option<tempfile::TempDir>, Lake)> {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    vec![(None, Lake::in_memory()), (Some(dir), lake)]
+}
+
+#[test]
+fn a_session_happens_in_all_collections_at_once() {
+    for (dir, lake) in lakes() {
+        let (a, b) = (collection(&lake, "a"), collection(&lake, "b"));
+        put(&a, "x", 1);
+        put(&b, "y", 1);
+        let session = lake.session().unwrap();
+        assert_eq!(
+            session.upsert("a", batch(&[("x", 2), ("z", 2)])).unwrap(),
+            1
+        );
+        assert_eq!(
+            session
+                .delete("b", &Selection::Filter(r#"{"n":1}"#.into()))
+                .unwrap(),
+            1
+        );
+        let seen = lake.view(&session, "a").unwrap();
+        assert_eq!((seen.len(), a.len(), b.len()), (2, 1, 1));
+        assert_eq!(lake.view(&session, "b").unwrap().len(), 0);
+        assert_eq!(
+            seen.upsert_and_wait(batch(&[("q", 1)]), Durability::Fsync)
+                .unwrap_err()
+                .code(),
+            "READ_ONLY"
+        );
+        let committed = session.commit().unwrap();
+        assert_eq!(committed.len(), 2);
+        assert_eq!((a.len(), b.len()), (2, 0));
+        put(&a, "after", 3);
+        put(&b, "after", 3);
+        let (in_a, in_b) = (content(&a), content(&b));
+        if let Some(dir) = dir {
+            lake.close().unwrap();
+            for compacted in [false, true] {
+                let lake = open(dir.path());
+                let (a, b) = (collection(&lake, "a"), collection(&lake, "b"));
+                assert_eq!((content(&a), content(&b)), (in_a.clone(), in_b.clone()));
+                assert_eq!(a.verify(None).unwrap().problems, []);
+                if !compacted {
+                    a.compact().unwrap();
+                    b.compact().unwrap();
+                }
+                lake.close().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_to_commit_wins() {
+    for (_dir, lake) in lakes() {
+        let (a, b) = (collection(&lake, "a"), collection(&lake, "b"));
+        put(&a, "x", 1);
+        let mine = lake.session().unwrap();
+        let other = lake.session().unwrap();
+        mine.upsert("a", batch(&[("x", 2)])).unwrap();
+        mine.upsert("b", batch(&[("y", 2)])).unwrap();
+        other.upsert("a", batch(&[("x", 3)])).unwrap();
+        mine.commit().unwrap();
+        let error = other.commit().unwrap_err();
+        assert_eq!(
+            (error.code(), error.category()),
+            ("CONFLICT", rulake::Category::Transient)
+        );
+        assert!(
+            error.to_string().contains("\"x\"") && error.hint().is_some(),
+            "{error}"
+        );
+        // Inserting the same new id twice is one, too; other records are not.
+        let late = lake.session().unwrap();
+        late.upsert("b", batch(&[("new", 1)])).unwrap();
+        put(&b, "unrelated", 1);
+        late.commit().unwrap();
+        let late = lake.session().unwrap();
+        late.upsert("b", batch(&[("new2", 1)])).unwrap();
+        put(&b, "new2", 5);
+        assert_eq!(late.commit().unwrap_err().code(), "CONFLICT");
+        assert_eq!(b.len(), 4);
+        let gone = lake.session().unwrap();
+        gone.delete("b", &Selection::All).unwrap();
+        drop(gone);
+        assert_eq!(b.len(), 4);
+    }
+}
+
+#[test]
+fn a_session_does_not_see_what_is_committed_after_it_began() {
+    for (_dir, lake) in lakes() {
+        let (a, b) = (collection(&lake, "a"), collection(&lake, "b"));
+        put(&a, "x", 1);
+        let session = lake.session().unwrap();
+        put(&a, "late", 1);
+        put(&b, "late", 1);
+        a.compact().unwrap();
+        assert_eq!(lake.view(&session, "a").unwrap().len(), 1);
+        assert_eq!(lake.view(&session, "b").unwrap().len(), 0);
+        assert!(session.commit().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_change_whose_session_has_no_marker_never_happened() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let a = collection(&lake, "a");
+    put(&a, "x", 1);
+    let session = lake.session().unwrap();
+    session.upsert("a", batch(&[("x", 2)])).unwrap();
+    session.upsert("b", batch(&[("y", 2)])).unwrap();
+    session.commit().unwrap();
+    lake.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join(".sessions")).unwrap();
+    let lake = open(dir.path());
+    let (a, b) = (collection(&lake, "a"), collection(&lake, "b"));
+    assert_eq!(content(&a), [("x".into(), "{\"n\":1}".into())]);
+    assert_eq!(b.len(), 0);
+    put(&a, "x", 3);
+    put(&b, "y", 3);
+    lake.close().unwrap();
+    let lake = open(dir.path());
+    assert_eq!(
+        content(&collection(&lake, "a")),
+        [("x".into(), "{\"n\":3}".into())]
+    );
+    assert_eq!(collection(&lake, "b").len(), 1);
+}
+
+#[test]
+fn every_state_that_is_kept_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LakeOptions {
+        retention: Retention {
+            generations: 100,
+            milliseconds: 0,
+        },
+        ..LakeOptions::default()
+    };
+    let lake = Lake::open(dir.path(), options).unwrap();
+    let docs = collection(&lake, "docs");
+    let mut states = vec![(docs.snapshot_id().unwrap(), content(&docs))];
+    for i in 0..40 {
+        if i % 7 == 3 {
+            let all = Selection::Filter(format!("{{\"n\":{{\"$lt\":{}}}}}", i - 4));
+            docs.delete_and_wait(all, Durability::Buffered).unwrap();
+        } else {
+            put(&docs, &format!("r{}", i % 11), i);
+        }
+        let now = (docs.snapshot_id().unwrap(), content(&docs));
+        if states.last() != Some(&now) {
+            states.push(now);
+        }
+        if i % 5 == 4 {
+            docs.compact().unwrap();
+        }
+    }
+    let ids: Vec<_> = states.iter().map(|state| state.0).collect();
+    let texts: Vec<String> = ids.iter().map(SnapshotId::to_string).collect();
+    assert!(texts.is_sorted(), "{texts:?}");
+    let known: Vec<_> = docs
+        .history(1000)
+        .unwrap()
+        .iter()
+        .map(|entry| entry.snapshot)
+        .collect();
+    assert_eq!(known, ids);
+    assert_eq!(docs.history(3).unwrap().len(), 3);
+    for (id, expected) in &states {
+        let past = docs.at(*id).unwrap();
+        assert_eq!(
+            (past.snapshot_id().unwrap(), &content(&past)),
+            (*id, expected)
+        );
+        let found = past.search(
+            &[1.0, 1.0],
+            1,
+            &rulake::SearchRequest {
+                k: 99,
+                ..Default::default()
+            },
+            None,
+        );
+        assert_eq!(found.unwrap()[0].len(), expected.len());
+    }
+    lake.close().unwrap();
+    // The default keeps two generations: older states are gone, and say so.
+    let lake = open(dir.path());
+    let docs = collection(&lake, "docs");
+    let held = docs.at(ids[20]).unwrap();
+    for i in 0..3 {
+        put(&docs, "x", i);
+        docs.compact().unwrap();
+    }
+    assert_eq!(content(&held), states[20].1);
+    drop(held);
+    put(&docs, "x", 9);
+    docs.compact().unwrap();
+    assert_eq!(docs.at(ids[3]).err().unwrap().code(), "SNAPSHOT_NOT_FOUND");
+    let never = SnapshotId::new(1, 2);
+    assert_eq!(docs.at(never).err().unwrap().code(), "SNAPSHOT_NOT_FOUND");
+    assert!(docs.history(1000).unwrap().len() < 8);
+}
+
+#[test]
+fn a_snapshot_stays_whatever_happens_to_the_collection() {
+    for (_dir, lake) in lakes() {
+        let docs = collection(&lake, "docs");
+        for i in 0..20 {
+            put(&docs, &format!("r{i}"), i);
+        }
+        let pinned = docs.snapshot().unwrap();
+        let before = content(&pinned);
+        docs.delete_and_wait(Selection::All, Durability::Fsync)
+            .unwrap();
+        for i in 0..5 {
+            put(&docs, &format!("n{i}"), i);
+            docs.compact().unwrap();
+        }
+        assert_eq!(content(&pinned), before);
+        assert_eq!(pinned.len(), 20);
+        let again = docs.at(pinned.snapshot_id().unwrap()).unwrap();
+        assert_eq!(content(&again), before);
+        assert_eq!(pinned.compact().unwrap_err().code(), "READ_ONLY");
+    }
+}
+
+#[test]
+fn a_reader_follows_when_it_is_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let docs = collection(&lake, "docs");
+    put(&docs, "a", 1);
+    let reader = Lake::open(dir.path(), LakeOptions::read_only()).unwrap();
+    let view = collection(&reader, "docs");
+    assert!(!docs.refresh().unwrap());
+    for i in 0..30 {
+        put(&docs, &format!("r{}", i % 9), i);
+        if i % 4 == 1 {
+            docs.compact().unwrap();
+        }
+        if i % 6 == 5 {
+            let session = lake.session().unwrap();
+            session.upsert("docs", batch(&[("s", i)])).unwrap();
+            session.upsert("other", batch(&[("s", i)])).unwrap();
+            session.commit().unwrap();
+        }
+        assert_ne!(content(&view), content(&docs));
+        assert!(view.refresh().unwrap());
+        assert_eq!(content(&view), content(&docs));
+        assert_eq!(view.snapshot_id().unwrap(), docs.snapshot_id().unwrap());
+        assert!(!view.refresh().unwrap(), "nothing new");
+    }
+}

@@ -1,0 +1,177 @@
+import type { NativeCollection } from "../../native/binding.js";
+import { checkOptions, describe, invalidOption } from "../options.js";
+import { type ArrowBatch, readBatch } from "./arrow.js";
+import { searchVectors, toCollectionSearch } from "./collection-search.js";
+import { toPlan } from "./explain.js";
+import type { Filter } from "./filter.js";
+import { toFilterJson } from "./filter-json.js";
+import { copyIds } from "./ids.js";
+import { invalidArgument, lakeCall } from "./native-call.js";
+import { type Include, readRecords, SCAN_BYTES, toInclude } from "./record-reader.js";
+import type {
+  CollectionHit,
+  CollectionSearchOptions,
+  ExplainOptions,
+  GetOptions,
+  Metric,
+  ScanOptions,
+  SearchPlan,
+  StoredRecord,
+} from "./records.js";
+import { toVector, type VectorInput } from "./vector.js";
+
+/** What can be read of a collection: by a {@link Collection}, as it is now, or by a {@link Snapshot}, as it was. */
+export abstract class CollectionReader<Meta extends object = Record<string, unknown>> {
+  /** Name within the lake. */
+  abstract readonly name: string;
+  /** How vectors are compared. */
+  abstract readonly metric: Metric;
+
+  /** @internal The native handle, unless it is closed. */
+  protected abstract open(method: string): NativeCollection;
+  /** @internal A call as users write it. */
+  protected abstract where(method: string): string;
+
+  /** Numbers in a vector; `undefined` until the first vector decides. */
+  get dimensions(): number | undefined {
+    return this.open("dimensions").dimensions ?? undefined;
+  }
+
+  /** Records. */
+  get size(): number {
+    return this.open("size").size;
+  }
+
+  /** Records by id, in the order asked for; missing ones are skipped. */
+  async get(ids: readonly string[], options: GetOptions = {}): Promise<StoredRecord<Meta>[]> {
+    const where = this.where("get");
+    const handle = this.open("get");
+    checkOptions(options, ["include"], where);
+    const include = toInclude(options.include, where);
+    const list = await copyIds(ids, where);
+    return readRecords(await lakeCall(where, undefined, () => handle.get(list, include)));
+  }
+
+  /** Number of records, or of those that match. */
+  async count(filter?: Filter<Meta>): Promise<number> {
+    const where = this.where("count");
+    const handle = this.open("count");
+    const json = toFilterJson(filter, where);
+    return lakeCall(where, undefined, () => handle.count(json));
+  }
+
+  /**
+   * The records nearest to a vector, best first; ties in order of last upsert.
+   *
+   * @throws {@link LakeError} `DIMENSION_MISMATCH`, `NOT_FINITE`, `INVALID_K`, `INVALID_FILTER`, `CLOSED`
+   * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`
+   */
+  async search(
+    vector: VectorInput,
+    options: CollectionSearchOptions<Meta> = {},
+  ): Promise<CollectionHit<Meta>[]> {
+    const where = this.where("search");
+    const handle = this.open("search");
+    const search = toCollectionSearch(options, where);
+    const query = toVector(vector, "vector", where);
+    const [hits = []] = await searchVectors<Meta>(handle, [query], search, where);
+    return hits;
+  }
+
+  /** {@link Collection.search} for several vectors, in parallel: one answer each, in their order. */
+  async searchBatch(
+    vectors: readonly VectorInput[],
+    options: CollectionSearchOptions<Meta> = {},
+  ): Promise<CollectionHit<Meta>[][]> {
+    const where = this.where("searchBatch");
+    const handle = this.open("searchBatch");
+    const search = toCollectionSearch(options, where);
+    if (!Array.isArray(vectors)) throw invalidArgument(where, "vectors", "an array", describe(vectors));
+    const queries = vectors.map((vector, i) => toVector(vector, `vectors[${i}]`, where));
+    return searchVectors<Meta>(handle, queries, search, where);
+  }
+
+  /**
+   * Every record, in order of last upsert, as of the moment the scan starts; later writes do not show. Memory stays
+   * bounded however large the collection is.
+   */
+  async *scan(options: ScanOptions<Meta> = {}): AsyncGenerator<StoredRecord<Meta>, void, undefined> {
+    const where = this.where("scan");
+    const handle = this.open("scan");
+    const { chunkSize, filter, include, signal } = toScan(options, where);
+    const scan = await lakeCall(where, signal, () => handle.scan(filter, include));
+    try {
+      for (;;) {
+        const found = await lakeCall(where, signal, (control) => scan.next(chunkSize, SCAN_BYTES, control));
+        if (found.length === 0) return;
+        for (const record of await readRecords<Meta>(found)) {
+          yield record;
+          signal?.throwIfAborted();
+          this.open("scan");
+        }
+      }
+    } finally {
+      scan.close();
+    }
+  }
+
+  /**
+   * Every record as Arrow record batches of `chunkSize` rows: columns `id`, `text`, `metadata` (JSON) and, if asked for,
+   * `vector` (a fixed-size list of float32). Needs the package `apache-arrow`; a batch is its `RecordBatch`. The next
+   * batch is made when it is asked for, so memory stays bounded.
+   *
+   * @example
+   * ```ts
+   * import type { RecordBatch } from "apache-arrow";
+   * for await (const batch of docs.scanBatches<RecordBatch>({ include: ["vector"] })) console.log(batch.numRows);
+   * ```
+   * @throws {@link LakeError} `ARROW_NOT_FOUND` if `apache-arrow` is not installed; `INVALID_FILTER`, `CLOSED`
+   */
+  async *scanBatches<Batch extends ArrowBatch = ArrowBatch>(
+    options: ScanOptions<Meta> = {},
+  ): AsyncGenerator<Batch, void, undefined> {
+    const where = this.where("scanBatches");
+    const handle = this.open("scanBatches");
+    const { chunkSize, filter, include, signal } = toScan(options, where);
+    const scan = await lakeCall(where, signal, () => handle.scan(filter, include));
+    try {
+      for (;;) {
+        const bytes = await lakeCall(where, signal, (control) =>
+          scan.nextArrow(chunkSize, SCAN_BYTES, control),
+        );
+        if (bytes === null) return;
+        yield (await readBatch(bytes, where)) as Batch;
+        signal?.throwIfAborted();
+        this.open("scanBatches");
+      }
+    } finally {
+      scan.close();
+    }
+  }
+
+  /** What a search would look at: segments, how many of their records match, the index of each. Print it as it is. */
+  async explain(options: ExplainOptions<Meta> = {}): Promise<SearchPlan> {
+    const where = this.where("explain");
+    const handle = this.open("explain");
+    checkOptions(options, ["filter"], where);
+    const filter = toFilterJson(options.filter, where);
+    return toPlan(await lakeCall(where, undefined, () => handle.explain(filter)));
+  }
+}
+
+interface Scan {
+  chunkSize: number;
+  filter: string | undefined;
+  include: Include;
+  signal: AbortSignal | undefined;
+}
+
+function toScan<Meta extends object>(options: ScanOptions<Meta>, where: string): Scan {
+  checkOptions(options, ["filter", "chunkSize", "include", "signal"], where);
+  const { chunkSize = 1000, signal } = options;
+  if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > 1_000_000) {
+    throw invalidOption(where, "chunkSize", "a whole number from 1 to 1,000,000", chunkSize);
+  }
+  const include = toInclude(options.include, where);
+  return { chunkSize, filter: toFilterJson(options.filter, where), include, signal };
+}

@@ -1,0 +1,111 @@
+import { RuLake } from "rulake";
+import { describe, expect, it } from "vitest";
+import { failure, ids, scratchDirectory } from "./scratch.js";
+
+const scratch = scratchDirectory();
+
+describe.each([
+  ["in memory", () => RuLake.open({ memory: true })],
+  ["on disk", () => RuLake.open(scratch())],
+])("a session %s", (_, open) => {
+  it("commits to several collections at once, calls awaited or not", async () => {
+    await using lake = await open();
+    const inbox = await lake.collection("inbox");
+    const archive = await lake.collection("archive");
+    await inbox.upsert([
+      { id: "m1", vector: [1, 0], metadata: { n: 1 } },
+      { id: "m2", vector: [0, 1], metadata: { n: 2 } },
+    ]);
+    const answer = await lake.session(async (s) => {
+      void s.collection("inbox").delete({ filter: { n: 1 } });
+      void s.collection("archive").upsert([{ id: "m1", vector: [1, 0], text: "moved" }]);
+      expect(await s.collection("inbox").count()).toBe(1);
+      expect(ids(await s.collection("archive").search([1, 0]))).toEqual(["m1"]);
+      expect(await s.collection("archive").get(["m1"])).toEqual([{ id: "m1", text: "moved" }]);
+      expect([inbox.size, archive.size]).toEqual([2, 0]);
+      return 7;
+    });
+    expect(answer).toBe(7);
+    expect([inbox.size, archive.size]).toEqual([1, 1]);
+  });
+
+  it("never happened when its function throws, or a call nobody waited for fails", async () => {
+    await using lake = await open();
+    const docs = await lake.collection("docs");
+    await expect(
+      lake.session(async (s) => {
+        await s.collection("docs").upsert([{ id: "a", vector: [1] }]);
+        throw new RangeError("changed my mind");
+      }),
+    ).rejects.toThrow("changed my mind");
+    const error = await failure(
+      lake.session((s) => {
+        void s.collection("docs").upsert([{ id: "a", vector: [1] }]);
+        s.collection("docs")
+          .upsert([{ id: "b", vector: [1, 2] }])
+          .catch(() => {});
+      }),
+    );
+    expect(error.code).toBe("DIMENSION_MISMATCH");
+    expect(docs.size).toBe(0);
+  });
+
+  it("loses against the first to commit, as a transient error", async () => {
+    await using lake = await open();
+    const docs = await lake.collection<{ n: number }>("docs");
+    await docs.upsert([{ id: "counter", metadata: { n: 0 } }]);
+    const error = await failure(
+      lake.session(async (s) => {
+        await s.collection("docs").upsert([{ id: "counter", metadata: { n: 1 } }]);
+        await docs.upsert([{ id: "counter", metadata: { n: 5 } }]);
+      }),
+    );
+    expect([error.code, error.category, error.isRetryable()]).toEqual(["CONFLICT", "transient", true]);
+    expect(error.context).toMatchObject({ collection: "docs", id: "counter" });
+    expect((await docs.get(["counter"]))[0]?.metadata).toEqual({ n: 5 });
+  });
+
+  it("counts right when many increment at once and try again on conflict", async () => {
+    await using lake = await open();
+    const docs = await lake.collection<{ n: number }>("docs");
+    await docs.upsert([{ id: "counter", metadata: { n: 0 } }]);
+    let conflicts = 0;
+    const increment = async (): Promise<void> => {
+      for (;;) {
+        try {
+          await lake.session(async (s) => {
+            const counters = s.collection<{ n: number }>("docs");
+            const [counter] = await counters.get(["counter"]);
+            await counters.upsert([{ id: "counter", metadata: { n: (counter?.metadata?.n ?? 0) + 1 } }]);
+            await s.collection("log").upsert([{ text: "one more" }]);
+          });
+          return;
+        } catch (error) {
+          if ((error as { code?: string }).code !== "CONFLICT") throw error;
+          conflicts++;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, increment));
+    expect((await docs.get(["counter"]))[0]?.metadata).toEqual({ n: 8 });
+    expect(await (await lake.collection("log")).count()).toBe(8);
+    expect(conflicts).toBeGreaterThan(0);
+  });
+});
+
+it("is over when its function has returned", async () => {
+  await using lake = await RuLake.open({ memory: true });
+  let kept: Parameters<Parameters<typeof lake.session>[0]>[0] | undefined;
+  await lake.session((s) => {
+    kept = s;
+  });
+  const error = await failure(kept?.collection("docs").count() ?? Promise.resolve());
+  expect(error.code).toBe("CLOSED");
+});
+
+it("is refused by a lake that was opened for reading", async () => {
+  const place = scratch();
+  await (await RuLake.open(place)).close();
+  await using lake = await RuLake.open(place, { readOnly: true });
+  expect((await failure(lake.session(() => {}))).code).toBe("READ_ONLY");
+});
