@@ -103,6 +103,15 @@ export declare class NativeCollection {
   get metric(): string
   /** Numbers in a vector, once known. */
   get dimensions(): number | null
+  /**
+   * Name of the state it reads now.
+   *
+   * # Errors
+   * `CLOSED`.
+   */
+  get snapshotId(): string
+  /** Whether it was dropped from its lake. */
+  get dropped(): boolean
   /** Records right now. */
   get size(): number
   /**
@@ -141,12 +150,47 @@ export declare class NativeCollection {
    */
   search(vectors: Float32Array, queries: number, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<FoundRecords>
   /**
+   * What a search looks at, as JSON.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::explain`].
+   */
+  explain(filter?: string | undefined | null, control?: JobControl | undefined | null): Promise<string>
+  /**
    * Starts a walk over the records of the present state.
    *
    * # Errors
    * By rejection: those of [`Collection::scan`].
    */
   scan(filter: string | undefined | null, include: IncludeParameters): Promise<NativeScan>
+  /**
+   * A handle that reads the present state, whatever comes later.
+   *
+   * # Errors
+   * By rejection: `CLOSED`.
+   */
+  snapshot(): Promise<NativeCollection>
+  /**
+   * A handle that reads a state of the past.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::at`].
+   */
+  at(snapshot: string): Promise<NativeCollection>
+  /**
+   * The newest states that `at` finds, oldest first.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::history`].
+   */
+  history(limit: number): Promise<HistoryColumns>
+  /**
+   * Takes over what another process has committed.
+   *
+   * # Errors
+   * By rejection: those of [`Collection::refresh`].
+   */
+  refresh(): Promise<boolean>
   /**
    * Reads everything and compares it with what it should be.
    *
@@ -155,7 +199,7 @@ export declare class NativeCollection {
    */
   verify(control?: JobControl | undefined | null): Promise<VerifyResult>
   /**
-   * Makes a checkpoint.
+   * Flushes and merges all segments.
    *
    * # Errors
    * By rejection: those of [`Collection::compact`].
@@ -291,6 +335,13 @@ export declare class NativeLake {
    */
   collection(name: string, parameters: CollectionParameters): Promise<NativeCollection>
   /**
+   * Begins a session.
+   *
+   * # Errors
+   * `READ_ONLY`, `CLOSED`.
+   */
+  session(): NativeSession
+  /**
    * Names of the collections, sorted.
    *
    * # Errors
@@ -322,7 +373,48 @@ export declare class NativeScan {
    * By rejection: those of [`Scan::next_chunk`]; `CLOSED`.
    */
   next(rows: number, bytes: number, control?: JobControl | undefined | null): Promise<FoundRecords>
+  /**
+   * The next records likewise, as an Arrow IPC stream of one record batch; `null` if none are left.
+   *
+   * # Errors
+   * By rejection: those of [`Scan::next_arrow`]; `CLOSED`.
+   */
+  nextArrow(rows: number, bytes: number, control?: JobControl | undefined | null): Promise<Uint8Array | null>
   /** Lets go of the state. */
+  close(): void
+}
+
+/** A session that is open until it is committed or closed. */
+export declare class NativeSession {
+  /**
+   * Inserts or replaces records of a collection; gives how many were replaced. The batch is empty afterwards.
+   *
+   * # Errors
+   * By rejection: those of [`Session::upsert`].
+   */
+  upsert(collection: string, batch: UpsertBatch): Promise<number>
+  /**
+   * Deletes by ids, or by filter, or everything if neither is given; gives how many records there were.
+   *
+   * # Errors
+   * By rejection: those of [`Session::delete`].
+   */
+  delete(collection: string, ids?: IdBatch | undefined | null, filter?: string | undefined | null): Promise<number>
+  /**
+   * What the session sees of a collection now.
+   *
+   * # Errors
+   * By rejection: those of [`Lake::view`].
+   */
+  view(collection: string): Promise<NativeCollection>
+  /**
+   * Makes everything durable and visible; nothing can be done with the session afterwards.
+   *
+   * # Errors
+   * By rejection: those of [`Session::commit`].
+   */
+  commit(): Promise<void>
+  /** Ends the session; what was not committed never happened. */
   close(): void
 }
 
@@ -454,12 +546,16 @@ export interface CollectionCounts {
   index?: string
   /** The newest state. */
   snapshot: string
-  /** Number of the newest checkpoint. */
+  /** Number of the newest generation. */
   generation: number
+  /** Segments the records are in. */
+  segments: number
+  /** Records in memory. */
+  memtable: number
   /** Bytes of log to replay. */
   walBytes: number
-  /** Bytes of the checkpoint. */
-  checkpointBytes: number
+  /** Bytes of the segments. */
+  segmentBytes: number
   /** Bytes of the index. */
   indexBytes: number
 }
@@ -512,6 +608,16 @@ export interface CpuReport {
  * By rejection: those of [`Draft::write`].
  */
 export declare function draftBundle(collection: NativeCollection, dir: string, parameters: PublishParameters, control?: JobControl | undefined | null): Promise<NativeBundleDraft>
+
+/** States of the past, column by column. */
+export interface HistoryColumns {
+  /** Their names. */
+  snapshots: Array<string>
+  /** When they were committed, in milliseconds since 1970. */
+  times: Array<number>
+  /** The generation that begins with each; 0 if none does. */
+  generations: Array<number>
+}
 
 /** Parts of a record to return. */
 export interface IncludeParameters {
@@ -609,6 +715,18 @@ export interface JobProgress {
   total: number
 }
 
+/** How a lake is opened; checked in TypeScript for type and range. */
+export interface LakeParameters {
+  /** Without the right to write. */
+  readOnly: boolean
+  /** Bytes of texts and metadata kept decompressed. */
+  cacheBytes?: number | undefined
+  /** Newest generations that stay readable. */
+  retainGenerations?: number | undefined
+  /** Milliseconds for which older ones do. */
+  retainMilliseconds?: number | undefined
+}
+
 /** How a bundle is loaded; checked in TypeScript for type. */
 export interface LoadParameters {
   /** Most bytes to read into memory. */
@@ -633,7 +751,7 @@ export declare function openIndex(path: string, verify?: string | undefined | nu
  * # Errors
  * By rejection: those of [`Lake::open`].
  */
-export declare function openLake(path: string | undefined | null, readOnly: boolean): Promise<NativeLake>
+export declare function openLake(path: string | undefined | null, options: LakeParameters): Promise<NativeLake>
 
 /** What a bundle says beyond what is in the collection; checked in TypeScript for type. */
 export interface PublishParameters {
@@ -705,7 +823,7 @@ export interface VerifyResult {
 
 /** What a write did. */
 export interface WriteResult {
-  /** Number of the state, twenty digits, so that later ones sort after it. */
+  /** Name of the state; later ones sort after it. */
   snapshot: string
   /** Records replaced or deleted. */
   affected: number

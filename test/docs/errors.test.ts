@@ -39,7 +39,6 @@ const NOT_CODES = {
   "types of keys and signatures": ["EC", "RSA", "ES256", "ES384", "RS256", "PS256", "JOSE", "JWT"],
   "a mode of LlamaIndex": ["NONE"],
   "the code of a warning": ["RULAKE_EMBED_MODEL"],
-  "a category is kept ready for it, nothing throws it": ["CONFLICT"],
 };
 const notCodes: readonly string[] = Object.values(NOT_CODES).flat();
 
