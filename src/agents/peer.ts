@@ -1,6 +1,5 @@
 import { A2AError } from "../errors.js";
 import { invalidOption } from "../options.js";
-import { withRetry } from "../retry.js";
 import { loadClientSdk } from "./a2a-sdk.js";
 import type { AgentCard, AgentSkill } from "./agent-card.js";
 import type { Verification } from "./card-signature.js";
@@ -18,13 +17,15 @@ import {
 } from "./peer-options.js";
 import { PeerWire, type UpdateStream } from "./peer-wire.js";
 import { fromWirePushConfig, type PushConfig, toWirePushConfig } from "./push-config.js";
-import { agentFailure, fromRemote } from "./remote-error.js";
+import { answerStream, replayed } from "./replayed-update.js";
+import { retried } from "./retried-request.js";
 import { type A2ATask, TaskAssembly, taskOf } from "./task.js";
+import type { FollowOptions, TaskCalls } from "./task-calls.js";
 import { childContext, contextMetadata, currentTaskContext, traceparent } from "./task-context.js";
-import { type A2AEvent, taskEvent, toEvent } from "./task-event.js";
+import { type A2AEvent, taskEvent } from "./task-event.js";
 import { applyTaskPolicy, checkTaskPolicy } from "./task-policy.js";
 import { type TaskState, taskStates, wireStateOf } from "./task-state.js";
-import { type FollowOptions, followTask, type TaskCalls } from "./task-stream.js";
+import { followTask } from "./task-stream.js";
 
 /** Options of {@link A2APeer.list}. */
 export interface ListTasksOptions extends PeerCallOptions {
@@ -42,9 +43,6 @@ export interface TaskPage {
   /** Missing on the last page. */
   nextPageToken?: string;
 }
-
-/** Waits before a request is sent again that the peer did not take, in milliseconds. */
-const RETRY_DELAYS_MS = [400, 800];
 
 /** Longest time that closing waits for cancellations to reach the peer, in milliseconds. */
 const CLOSE_MS = 2_000;
@@ -171,11 +169,14 @@ export class A2APeer implements AsyncDisposable {
     // Sent twice, a message without an id of its own would be two for the peer.
     const isRepeatable = message.messageId !== undefined;
     const open = (inner: AbortSignal) =>
-      this.#retrying(where, isRepeatable, inner, async () => {
-        const call = { signal: inner, headers };
-        if (canStream) return this.#wire.send(request, call, where);
-        return single(await this.#wire.transport.sendMessage(request, this.#wire.call(call)));
-      });
+      retried(
+        async () => {
+          const call = { signal: inner, headers };
+          if (canStream) return this.#wire.send(request, call, where);
+          return answerStream(await this.#wire.transport.sendMessage(request, this.#wire.call(call)));
+        },
+        { where, isRepeatable, signal: inner },
+      );
     return this.#follow(open, {
       where,
       taskId,
@@ -200,7 +201,7 @@ export class A2APeer implements AsyncDisposable {
     this.#checkOpen(where);
     const open = async (inner: AbortSignal): Promise<UpdateStream> => {
       const call = { signal: inner, headers: options.headers };
-      return replay(taskEvent(await this.#getTask(taskId, call, where)));
+      return replayed(taskEvent(await this.#getTask(taskId, call, where)));
     };
     return this.#follow(open, { where, taskId, signal: options.signal });
   }
@@ -374,40 +375,15 @@ export class A2APeer implements AsyncDisposable {
     this.#checkOpen(where);
     const { signal } = options;
     signal?.throwIfAborted();
-    return this.#retrying(where, isRepeatable, signal, async () => {
+    const attempt = async () => {
       try {
         return await run(this.#wire.call(options));
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         throw error;
       }
-    });
-  }
-
-  /** Requests that the peer turned away for now are sent again; those that may have arrived only if they may be. */
-  #retrying<T>(
-    where: string,
-    isRepeatable: boolean,
-    signal: AbortSignal | undefined,
-    run: () => Promise<T>,
-  ): Promise<T> {
-    const attempt = async () => {
-      try {
-        return await run();
-      } catch (error) {
-        throw fromRemote(error, where);
-      }
     };
-    return withRetry(attempt, {
-      transientDelaysMs: RETRY_DELAYS_MS,
-      infrastructureDelaysMs: RETRY_DELAYS_MS.slice(0, 1),
-      isRetryable: (error) => {
-        if (!A2AError.isInstance(error) || agentFailure(error) !== undefined) return false;
-        if (error.code === "PEER_BUSY") return true;
-        return isRepeatable && (error.code === "CONNECTION_LOST" || error.code === "PEER_UNREACHABLE");
-      },
-      ...(signal === undefined ? {} : { signal }),
-    });
+    return retried(attempt, { where, isRepeatable, signal });
   }
 
   #checkOpen(where: string): void {
@@ -425,25 +401,4 @@ export class A2APeer implements AsyncDisposable {
 function checkId(taskId: unknown, where: string): void {
   if (typeof taskId !== "string" || taskId === "")
     throw invalidOption(where, "taskId", "the id of a task", taskId);
-}
-
-type Answer = Awaited<ReturnType<PeerWire["transport"]["sendMessage"]>>;
-
-/** The answer of a peer that does not stream, as a stream: the rest of a task comes from asking after it. */
-function single(answer: Answer): UpdateStream {
-  const isMessage = "messageId" in answer;
-  return replay(isMessage ? toEvent({ payload: { $case: "message", value: answer } }) : taskEvent(answer));
-}
-
-function replay(event: A2AEvent): UpdateStream {
-  let rest: A2AEvent[] | undefined = [event];
-  return {
-    next: async () => {
-      const now = rest;
-      rest = undefined;
-      return now;
-    },
-    read: (raw) => raw,
-    cancel: async () => {},
-  } satisfies UpdateStream<A2AEvent> as UpdateStream;
 }
