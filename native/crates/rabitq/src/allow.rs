@@ -1,9 +1,51 @@
 //! Which rows a filtered search may return.
 
-/// A set of ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::Result;
+use crate::bitset::Bitset;
+use crate::part::Part;
+
+/// Ids that are kept as bits lie within so many times their number.
+const BIT_SPARSITY: usize = 64;
+
+/// Rows looked up one by one are at most this share, as a divisor, of a part: beyond, a walk over all its ids is quicker.
+const LOOKUP_SHARE: usize = 32;
+
+/// Parts whose rows an allow-list remembers.
+const REMEMBERED: usize = 32;
+
+/// A set of ids. Searches of the same index with the same list find its rows only once.
+#[derive(Debug, Default)]
 pub struct AllowList {
     ids: Vec<i64>,
+    bits: Option<Bitset>,
+    found: Mutex<Vec<Found>>,
+}
+
+/// The rows of a part that a list allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Mask {
+    pub rows: Arc<Bitset>,
+    /// How many those are.
+    pub count: usize,
+    /// Rows of all lists that hold one of them; all rows of a part without lists.
+    pub covered: usize,
+}
+
+impl Mask {
+    /// Share of the rows among those near them.
+    pub(crate) fn density(&self) -> f64 {
+        self.count as f64 / self.covered.max(1) as f64
+    }
+}
+
+#[derive(Debug)]
+struct Found {
+    part: Weak<Part>,
+    alive: Option<Weak<Bitset>>,
+    mask: Mask,
 }
 
 impl AllowList {
@@ -14,7 +56,16 @@ impl AllowList {
             ids.sort_unstable();
             ids.dedup();
         }
-        Self { ids }
+        let bits = width(&ids).map(|width| {
+            let mut bits = Bitset::zeros(width);
+            ids.iter().for_each(|id| bits.set((id - ids[0]) as usize));
+            bits
+        });
+        Self {
+            ids,
+            bits,
+            found: Mutex::default(),
+        }
     }
 
     /// The ids, ascending.
@@ -22,4 +73,107 @@ impl AllowList {
     pub fn ids(&self) -> &[i64] {
         &self.ids
     }
+
+    fn contains(&self, id: i64) -> bool {
+        match (&self.bits, self.range()) {
+            (Some(bits), Some(range)) => {
+                range.contains(&id) && bits.get((id - range.start) as usize)
+            }
+            _ => self.ids.binary_search(&id).is_ok(),
+        }
+    }
+
+    fn range(&self) -> Option<Range<i64>> {
+        Some(*self.ids.first()?..self.ids.last()? + 1)
+    }
+
+    /// The rows of a part that are alive and allowed.
+    pub(crate) fn mask(&self, part: &Arc<Part>, alive: Option<&Arc<Bitset>>) -> Result<Mask> {
+        let is = |found: &Found| {
+            std::ptr::eq(found.part.as_ptr(), Arc::as_ptr(part))
+                && match (&found.alive, alive) {
+                    (Some(known), Some(alive)) => std::ptr::eq(known.as_ptr(), Arc::as_ptr(alive)),
+                    (None, None) => true,
+                    _ => false,
+                }
+        };
+        let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = found().iter().find(|known| is(known)) {
+            return Ok(known.mask.clone());
+        }
+        let mask = self.find(part, alive.map(|alive| &**alive))?;
+        let mut found = found();
+        found.retain(|found| found.part.strong_count() > 0);
+        if found.len() >= REMEMBERED {
+            found.remove(0);
+        }
+        found.push(Found {
+            part: Arc::downgrade(part),
+            alive: alive.map(Arc::downgrade),
+            mask: mask.clone(),
+        });
+        Ok(mask)
+    }
+
+    fn find(&self, part: &Part, alive: Option<&Bitset>) -> Result<Mask> {
+        let rows = part.rows();
+        let mut mask = Bitset::zeros(rows);
+        let is_alive = |row: usize| alive.is_none_or(|alive| alive.get(row));
+        if self.ids.len() <= rows / LOOKUP_SHARE {
+            for &id in &self.ids {
+                if let Some(row) = part.find(id)?
+                    && is_alive(row)
+                {
+                    mask.set(row);
+                }
+            }
+        } else {
+            for (row, &id) in part.ids.all()?.iter().enumerate() {
+                if self.contains(id) && is_alive(row) {
+                    mask.set(row);
+                }
+            }
+        }
+        let covered = match &part.lists {
+            None => rows,
+            Some(lists) => {
+                let ranges = lists.starts.all()?.windows(2);
+                ranges
+                    .map(|range| range[0] as usize..range[1] as usize)
+                    .filter(|range| mask.count_in(range.clone()) > 0)
+                    .map(|range| range.len())
+                    .sum()
+            }
+        };
+        Ok(Mask {
+            count: mask.count(),
+            covered,
+            rows: Arc::new(mask),
+        })
+    }
+}
+
+impl Clone for AllowList {
+    fn clone(&self) -> Self {
+        Self {
+            ids: self.ids.clone(),
+            bits: self.bits.clone(),
+            found: Mutex::default(),
+        }
+    }
+}
+
+impl PartialEq for AllowList {
+    fn eq(&self, other: &Self) -> bool {
+        self.ids == other.ids
+    }
+}
+
+impl Eq for AllowList {}
+
+/// Numbers from the first id to the last, if not so many that bits would take more room than the ids.
+fn width(ids: &[i64]) -> Option<usize> {
+    let width = ids.last()?.checked_sub(*ids.first()?)?.checked_add(1)?;
+    let width = usize::try_from(width).ok()?;
+    (width <= ids.len().saturating_mul(BIT_SPARSITY)).then_some(width)
 }

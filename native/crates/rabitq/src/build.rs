@@ -131,6 +131,7 @@ impl Shape {
             raw: vectors.into_kept(),
             codes,
             lists: None,
+            curves: vec![].into(),
         })
     }
 }

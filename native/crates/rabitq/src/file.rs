@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::build::Shape;
+use crate::curves::CURVES;
 use crate::halves::Halves;
 use crate::header::{HEADER_BYTES, Header, SectionEntry, Tag};
-use crate::lists::{Lists, layout, probe_steps};
+use crate::lists::{Lists, layout, radii};
 use crate::mapped::{CHECK_BLOCK, MappedFile};
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part};
@@ -75,7 +76,7 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
     };
     let words = sections.required::<u64>(Tag::Rotation, Rotation::word_count(padded))?;
     let point = sections.required::<f32>(Tag::Center, header.options.dimensions)?;
-    let lists = match header.lists as usize {
+    let mut lists = match header.lists as usize {
         0 => None,
         count => Some(sections.lists(count, padded)?),
     };
@@ -97,6 +98,13 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
             mean_error: header.mean_error,
         }),
     };
+    // Files of earlier versions have no radii.
+    if let (Some(lists), Some(codes)) = (&mut lists, &codes)
+        && lists.radii.len() != lists.count()
+    {
+        let (starts, blocks) = (lists.starts.all()?, lists.blocks.all()?);
+        lists.radii = radii(starts, blocks, codes, header.options.metric)?.into();
+    }
     let raw = if header.options.keeps_raw() {
         Some(sections.raw(rows, lists.as_ref())?)
     } else {
@@ -109,6 +117,9 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
         raw,
         codes,
         lists,
+        curves: sections
+            .optional(Tag::Curves, CURVES)?
+            .unwrap_or_else(|| vec![].into()),
     };
     let rotation = Rotation::from_words(padded, words.all()?);
     let shape = Shape {
@@ -166,7 +177,10 @@ impl Sections<'_> {
                 max_add: 0.0,
                 mean_error: 0.0,
             },
-            curve: self.required(Tag::Curve, probe_steps(count).count())?,
+            radii: match self.optional(Tag::Radii, count)? {
+                Some(radii) => radii,
+                None => vec![].into(),
+            },
         };
         // A checksum only says that the bytes are those written; sizes that contradict each other would lead a scan astray.
         let (starts, blocks) = (lists.starts.all()?, lists.blocks.all()?);
@@ -230,7 +244,11 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
             })
             .collect();
         let rows = sources.iter().map(|(_, rows)| rows.clone());
-        Part::gather(&lean.iter().zip(rows).collect::<Vec<_>>())?
+        let curves = sources.first().map(|(part, _)| part.curves.clone());
+        Part {
+            curves: curves.unwrap_or_else(|| vec![].into()),
+            ..Part::gather(&lean.iter().zip(rows).collect::<Vec<_>>())?
+        }
     };
     control.check()?;
 
@@ -273,7 +291,10 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
         out.section(Tag::RouteRescale, lists.routes.rescale.all()?)?;
         out.section(Tag::RouteError, lists.routes.error.all()?)?;
         out.section(Tag::RouteCodes, lists.routes.rows.all()?)?;
-        out.section(Tag::Curve, lists.curve.all()?)?;
+        out.section(Tag::Radii, lists.radii.all()?)?;
+    }
+    if part.curves.len() == CURVES {
+        out.section(Tag::Curves, part.curves.all()?)?;
     }
     if shape.options.keeps_raw() {
         let tag = match (shape.options.raw, &part.lists) {

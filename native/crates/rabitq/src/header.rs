@@ -37,14 +37,15 @@ pub(crate) enum Tag {
     RouteRescale = 18,
     RouteError = 19,
     RouteCodes = 20,
-    Curve = 21,
     RawInOrder = 22,
     RawHalves = 23,
     RawExponents = 24,
+    Radii = 25,
+    Curves = 26,
 }
 
 impl Tag {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Rotation,
         Self::Center,
         Self::Ids,
@@ -65,10 +66,11 @@ impl Tag {
         Self::RouteRescale,
         Self::RouteError,
         Self::RouteCodes,
-        Self::Curve,
         Self::RawInOrder,
         Self::RawHalves,
         Self::RawExponents,
+        Self::Radii,
+        Self::Curves,
     ];
 
     fn from_number(number: u32) -> Option<Self> {

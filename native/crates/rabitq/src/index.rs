@@ -3,19 +3,21 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use rayon::prelude::*;
 
 use crate::build::Shape;
 use crate::mapped::MappedFile;
+use crate::observe::Counts;
 use crate::raw::Vectors;
 use crate::rotate::Rotation;
 use crate::search::nearest;
 use crate::state::State;
 use crate::table::Table;
 use crate::{
-    BuildOptions, Control, Error, Hit, Kind, Result, Rows, SearchOptions, Stats, file, rbpx,
-    validate,
+    BuildOptions, Control, Error, Explanation, Hit, Kind, Result, Rows, SearchOptions, Stats, file,
+    rbpx, validate,
 };
 
 /// Growth at which the mean of the vectors is taken anew and all codes are made again.
@@ -160,14 +162,7 @@ impl Index {
         options: &SearchOptions<'_>,
         control: Control<'_>,
     ) -> Result<Vec<Hit>> {
-        self.check_search(k, options)?;
-        if query.len() != self.shape.options.dimensions {
-            return Err(Error::DimensionMismatch {
-                expected: self.shape.options.dimensions,
-                got: query.len(),
-            });
-        }
-        let norm = validate::norm_squared(simd::kernels(), self.shape.options.metric, 0, query)?;
+        let norm = self.check_query(query, k, options)?;
         nearest(
             &self.shape,
             &self.snapshot(),
@@ -175,7 +170,28 @@ impl Index {
             k,
             options,
             control,
+            &mut (),
         )
+    }
+
+    /// Searches, and tells how: what was looked at, what was left out, and how long each step took.
+    ///
+    /// # Errors
+    /// As [`Index::search`].
+    pub fn explain(
+        &self,
+        query: &[f32],
+        k: usize,
+        options: &SearchOptions<'_>,
+        control: Control<'_>,
+    ) -> Result<Explanation> {
+        let start = Instant::now();
+        let norm = self.check_query(query, k, options)?;
+        let (state, mut counts) = (self.snapshot(), Counts::default());
+        let query = (query, norm);
+        let hits = nearest(&self.shape, &state, query, k, options, control, &mut counts)?;
+        counts.times.total = start.elapsed();
+        Explanation::new(&self.shape, &state, k, options, counts, hits)
     }
 
     /// One answer a query (row-major matrix), in parallel on the current rayon pool.
@@ -200,13 +216,33 @@ impl Index {
         )?;
         let state = self.snapshot();
         let answer = |(query, &norm): (&[f32], &f32)| {
-            nearest(&self.shape, &state, (query, norm), k, options, control)
+            nearest(
+                &self.shape,
+                &state,
+                (query, norm),
+                k,
+                options,
+                control,
+                &mut (),
+            )
         };
         queries
             .par_chunks_exact(dimensions)
             .zip(&norms)
             .map(answer)
             .collect()
+    }
+
+    /// The query's squared norm.
+    fn check_query(&self, query: &[f32], k: usize, options: &SearchOptions<'_>) -> Result<f32> {
+        self.check_search(k, options)?;
+        if query.len() != self.shape.options.dimensions {
+            return Err(Error::DimensionMismatch {
+                expected: self.shape.options.dimensions,
+                got: query.len(),
+            });
+        }
+        validate::norm_squared(simd::kernels(), self.shape.options.metric, 0, query)
     }
 
     fn check_search(&self, k: usize, options: &SearchOptions<'_>) -> Result<()> {

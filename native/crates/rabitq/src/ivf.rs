@@ -10,7 +10,7 @@ use crate::columns::{self, Columns, Known, Run, Slots};
 use crate::encode::Encoder;
 use crate::kmeans;
 use crate::learn::learn;
-use crate::lists::{Lists, layout};
+use crate::lists::{Lists, layout, radii};
 use crate::part::{Codes, Part, order_by_id};
 use crate::row::EncodedRow;
 use crate::section::Section;
@@ -195,7 +195,7 @@ pub(crate) fn arrange(
         blocks: blocks.into(),
         offsets: centroids.offsets.into(),
         routes: centroids.routes,
-        curve: vec![].into(),
+        radii: vec![].into(),
     };
     let raw = match table.vectors.into_kept() {
         Some(raw) => Some(raw.ordered(lists.order.clone())?),
@@ -208,9 +208,14 @@ pub(crate) fn arrange(
         raw,
         codes: Some(codes),
         lists: None,
+        curves: vec![].into(),
     };
-    lists.curve = learn(shape, center, &part, &lists, control)?.into();
+    if let Some(codes) = &part.codes {
+        let (starts, blocks) = (lists.starts.all()?, lists.blocks.all()?);
+        lists.radii = radii(starts, blocks, codes, shape.options.metric)?.into();
+    }
     part.lists = Some(lists);
+    part.curves = learn(shape, center, &part, control)?.into();
     Ok(part)
 }
 

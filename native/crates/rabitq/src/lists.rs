@@ -1,18 +1,16 @@
-//! Rows grouped around centroids, and the way from a query to the groups worth looking at.
+//! Rows grouped around centroids.
+
+use std::f32::consts::PI;
 
 use simd::Kernels;
 
-use crate::Result;
+use crate::build::cross_term;
 use crate::pack::BLOCK;
 use crate::part::Codes;
-use crate::query::{Estimator, Reach};
+use crate::query::Estimator;
 use crate::scan::Span;
 use crate::section::Section;
-use crate::topk::{Candidate, TopK};
-
-/// Rows up to which all lists are visited: there is little to save, and queries unlike the rows, from which the number of
-/// lists is learned, lose nothing.
-const FEW_ROWS: usize = 8192;
+use crate::{Metric, Result};
 
 /// The inverted lists of a part. Row numbers follow the lists, blocks begin anew with every list.
 #[derive(Clone)]
@@ -27,27 +25,8 @@ pub(crate) struct Lists {
     pub offsets: Section<f32>,
     /// Codes of the centroids: routing a query is a search among them.
     pub routes: Codes,
-    /// Share of a query's ten nearest rows that its first lists hold, one entry for each of [`probe_steps`].
-    pub curve: Section<f32>,
-}
-
-/// Numbers of lists for which recall is known: about three a doubling, up to all.
-pub(crate) fn probe_steps(count: usize) -> impl Iterator<Item = usize> {
-    let steps =
-        (0..usize::BITS - 2).flat_map(|bit| [4usize, 5, 6, 7].map(|quarter| (quarter << bit) / 4));
-    let mut last = 0;
-    steps
-        .map_while(move |step| {
-            let here = (last < count).then(|| step.min(count));
-            last = step;
-            here
-        })
-        .scan(0, |before, step| {
-            let new = step > *before;
-            *before = step;
-            Some(new.then_some(step))
-        })
-        .flatten()
+    /// Of each list the root of the mean squared residual, at least a third of that over all lists.
+    pub radii: Section<f32>,
 }
 
 impl Lists {
@@ -55,104 +34,28 @@ impl Lists {
         self.starts.len() - 1
     }
 
-    /// Lists to look at for a recall, as learned from the rows themselves.
-    pub(crate) fn probes(&self, recall: f32) -> Result<usize> {
-        if self.order.len() <= FEW_ROWS || recall >= 1.0 {
-            return Ok(self.count());
-        }
-        let curve = self.curve.all()?;
-        let mut below = (0, 0.0);
-        for (step, &share) in probe_steps(self.count()).zip(curve) {
-            if share >= recall {
-                let part = (recall - below.1) / (share - below.1).max(f32::EPSILON);
-                return Ok((below.0 as f32 + part * (step - below.0) as f32)
-                    .ceil()
-                    .max(1.0) as usize);
-            }
-            below = (step, share);
-        }
-        Ok(self.count())
+    /// First row, first block and rows of a list.
+    pub(crate) fn extent(&self, list: u32) -> Result<(usize, usize, usize)> {
+        let at = list as usize;
+        let (starts, blocks) = (self.starts.get(at..at + 2)?, self.blocks.at(at)?);
+        Ok((
+            starts[0] as usize,
+            blocks as usize,
+            (starts[1] - starts[0]) as usize,
+        ))
     }
 
-    /// The lists nearest to a query, nearest first.
-    pub(crate) fn nearest(
-        &self,
-        kernels: &Kernels,
-        estimator: &Estimator,
-        wanted: usize,
-    ) -> Result<Vec<u32>> {
-        let count = self.count();
-        let wanted = wanted.min(count);
-        let routes = &self.routes;
-        let slots = count.next_multiple_of(BLOCK);
-        let (mut sums, mut estimates, mut lowers) =
-            (vec![0; slots], vec![0.0; slots], vec![0.0; slots]);
-        kernels.fastscan(routes.signs.all()?, &estimator.lut, &mut sums);
-        let (add, rescale, error) = (
-            routes.add.all()?,
-            routes.rescale.all()?,
-            routes.error.all()?,
-        );
-        // The query's own part is the same for all lists and does not change their order.
-        let signs = estimator.signs(Reach::default());
-        kernels.bounds(
-            &sums,
-            add,
-            rescale,
-            error,
-            &signs,
-            &mut estimates,
-            &mut lowers,
-        );
-
-        let spare = (2 * wanted + 16).min(count);
-        let mut rough: Vec<u32> = (0..count as u32).collect();
-        if spare < count {
-            rough.select_nth_unstable_by(spare, |a, b| {
-                estimates[*a as usize].total_cmp(&estimates[*b as usize])
-            });
-            rough.truncate(spare);
-        }
-        let width = routes.row_bytes();
-        let codes = routes.rows.all()?;
-        let mut top = TopK::new(wanted);
-        for list in rough {
-            let at = list as usize;
-            let (estimate, _) = estimator.refine(
-                kernels,
-                Reach::default(),
-                sums[at],
-                &codes[at * width..(at + 1) * width],
-            );
-            top.push(Candidate::in_order(f64::from(estimate), u64::from(list)));
-        }
-        Ok(top
-            .into_sorted()
-            .iter()
-            .map(|candidate| candidate.row as u32)
-            .collect())
-    }
-
-    /// The rows of some lists, in their order.
-    pub(crate) fn spans(
-        &self,
-        kernels: &Kernels,
-        estimator: &Estimator,
-        lists: &[u32],
-    ) -> Result<Vec<Span>> {
-        let (starts, blocks, offsets) =
-            (self.starts.all()?, self.blocks.all()?, self.offsets.all()?);
-        let padded = self.routes.padded;
-        let span = |&list: &u32| {
-            let at = list as usize;
-            Span {
-                row: starts[at] as usize,
-                block: blocks[at] as usize,
-                rows: (starts[at + 1] - starts[at]) as usize,
-                reach: estimator.reach(kernels, &offsets[at * padded..(at + 1) * padded]),
-            }
-        };
-        Ok(lists.iter().map(span).collect())
+    /// The rows of a list, and where they lie from the query.
+    pub(crate) fn span(&self, kernels: &Kernels, estimator: &Estimator, list: u32) -> Result<Span> {
+        let (row, block, rows) = self.extent(list)?;
+        let (at, padded) = (list as usize, self.routes.padded);
+        let offset = self.offsets.get(at * padded..(at + 1) * padded)?;
+        Ok(Span {
+            row,
+            block,
+            rows,
+            reach: estimator.reach(kernels, offset),
+        })
     }
 
     /// Rows of the longest list as a multiple of the mean; 0 if a damaged file does not say.
@@ -168,7 +71,7 @@ impl Lists {
     /// Bytes beside the codes of the rows.
     pub(crate) fn bytes(&self) -> usize {
         let tables =
-            self.order.bytes() + self.starts.bytes() + self.blocks.bytes() + self.curve.bytes();
+            self.order.bytes() + self.starts.bytes() + self.blocks.bytes() + self.radii.bytes();
         tables + self.offsets.bytes() + self.routes.bytes()
     }
 }
@@ -183,17 +86,25 @@ pub(crate) fn layout(sizes: &[u32]) -> (Vec<u32>, Vec<u32>) {
     (starts, blocks)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_grow_to_the_whole() {
-        assert_eq!(probe_steps(1).collect::<Vec<_>>(), [1]);
-        assert_eq!(
-            probe_steps(11).collect::<Vec<_>>(),
-            [1, 2, 3, 4, 5, 6, 7, 8, 10, 11]
-        );
-        assert_eq!(probe_steps(4096).last(), Some(4096));
+/// [`Lists::radii`] from the deviations of the rows' sign codes, which grow with the residuals' lengths.
+pub(crate) fn radii(
+    starts: &[u32],
+    blocks: &[u32],
+    codes: &Codes,
+    metric: Metric,
+) -> Result<Vec<f32>> {
+    // For a sign code `|x'|² |r|² / <r, x'>²` is about pi / 2: see `encode.rs`.
+    let unit = cross_term(metric).abs() * ((PI / 2.0 - 1.0) / (codes.padded as f32 - 1.0)).sqrt();
+    let mut total = 0.0f64;
+    let mut radii = Vec::with_capacity(blocks.len() - 1);
+    for (starts, &block) in starts.windows(2).zip(blocks) {
+        let (first, rows) = (block as usize * BLOCK, (starts[1] - starts[0]) as usize);
+        let errors = codes.error.get(first..first + rows)?;
+        let sum: f64 = errors.iter().map(|&e| f64::from(e / unit).powi(2)).sum();
+        total += sum;
+        radii.push((sum / rows.max(1) as f64).sqrt() as f32);
     }
+    let rows = starts.last().map_or(1, |&rows| rows.max(1));
+    let least = (total / f64::from(rows)).sqrt() as f32 / 3.0;
+    Ok(radii.into_iter().map(|radius| radius.max(least)).collect())
 }

@@ -1,5 +1,7 @@
 //! An immutable run of rows: ids, norms, and whichever of raw vectors and codes the kind keeps.
 
+use std::cmp::Ordering;
+
 use crate::columns::Columns;
 use crate::lists::Lists;
 use crate::pack;
@@ -53,6 +55,8 @@ pub(crate) struct Part {
     pub codes: Option<Codes>,
     /// How the rows are grouped; one group around the center if absent.
     pub lists: Option<Lists>,
+    /// What was learned of the rows, see [`crate::curves::Curves`]; empty if nothing was.
+    pub curves: Section<f32>,
 }
 
 impl Part {
@@ -88,13 +92,28 @@ impl Part {
     /// Row of an id, deleted or not.
     pub(crate) fn find(&self, id: i64) -> Result<Option<usize>> {
         let (mut low, mut high) = (0, self.rows());
+        // Ids without gaps lie where their distance from the first says.
+        if high > 0
+            && let first = self.ids.at(self.nth_by_id(0)?)?
+            && let Some(guess) = id
+                .checked_sub(first)
+                .and_then(|at| usize::try_from(at).ok())
+            && guess < high
+        {
+            let row = self.nth_by_id(guess)?;
+            match self.ids.at(row)?.cmp(&id) {
+                Ordering::Equal => return Ok(Some(row)),
+                Ordering::Less => low = guess + 1,
+                Ordering::Greater => high = guess,
+            }
+        }
         while low < high {
             let middle = low.midpoint(high);
             let row = self.nth_by_id(middle)?;
             match self.ids.at(row)?.cmp(&id) {
-                std::cmp::Ordering::Equal => return Ok(Some(row)),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(Some(row)),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
             }
         }
         Ok(None)
@@ -105,11 +124,6 @@ impl Part {
             None => Ok(position),
             Some(rows) => Ok(rows.at(position)? as usize),
         }
-    }
-
-    /// Whether ids ascend with rows, so that a sorted id list can be merged in one pass.
-    pub(crate) fn is_ascending(&self) -> bool {
-        self.by_id.is_none()
     }
 
     /// The raw vector of a row; empty if the kind keeps none.
@@ -145,7 +159,8 @@ impl Part {
     fn bytes_beside_raw(&self) -> usize {
         let order = self.by_id.as_ref().map_or(0, Section::bytes)
             + self.lists.as_ref().map_or(0, Lists::bytes);
-        self.ids.bytes() + order + self.norms.bytes() + self.code_bytes()
+        let beside = self.ids.bytes() + order + self.norms.bytes() + self.curves.bytes();
+        beside + self.code_bytes()
     }
 
     /// Whether all but perhaps the raw vectors is mapped from a file.
@@ -171,6 +186,7 @@ impl Part {
             ids: ids.into(),
             raw,
             lists: None,
+            curves: vec![].into(),
         })
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Estimator {
     epsilon: f32,
     /// Relative to the center.
     rotated: Vec<f32>,
+    /// Of [`Estimator::rotated`].
+    length_squared: f32,
     /// Relative to the origin.
     whole: Vec<f32>,
     sum: f32,
@@ -92,6 +94,10 @@ impl<'a> Query<'a> {
 
     pub(crate) fn estimator(&self) -> Option<&Estimator> {
         self.estimator.as_ref()
+    }
+
+    pub(crate) fn metric(&self) -> Metric {
+        self.metric
     }
 
     pub(crate) fn kernels(&self) -> &'static Kernels {
@@ -162,6 +168,7 @@ impl Estimator {
             },
             magnitude: add.abs() + length_squared,
             rotated,
+            length_squared,
             whole,
             sum,
             lut,
@@ -172,6 +179,22 @@ impl Estimator {
     /// The query's part of distances to rows that were encoded around the center.
     pub(crate) fn center(&self) -> Reach {
         self.center
+    }
+
+    /// The query's part of distances to centroids, whose codes were made for a metric of their own.
+    pub(crate) fn routing(&self, metric: Metric) -> Reach {
+        match metric {
+            Metric::InnerProduct => self.center,
+            Metric::Cosine | Metric::L2 => Reach {
+                add: self.length_squared,
+                error: self.center.error,
+            },
+        }
+    }
+
+    /// Of the whole query.
+    pub(crate) fn length(&self) -> f32 {
+        simd::kernels().dot(&self.whole, &self.whole).sqrt()
     }
 
     /// The query's part of distances to rows that were encoded around a point so far from the center.

@@ -2,6 +2,7 @@
 
 use crate::build::Shape;
 use crate::ivf;
+use crate::learn::learn;
 use crate::part::Part;
 use crate::state::State;
 use crate::table::Table;
@@ -15,7 +16,11 @@ impl Shape {
             Some(bits) if self.options.kind == Kind::RabitqIvf && !table.ids.is_empty() => {
                 ivf::build(self, &center, bits, table, control)?
             }
-            _ => self.part(&center, table, control)?,
+            _ => {
+                let mut part = self.part(&center, table, control)?;
+                part.curves = learn(self, &center, &part, control)?.into();
+                part
+            }
         };
         Ok(State::new(center, part))
     }

@@ -1,17 +1,28 @@
 //! One query over all parts of a state: which rows are looked at, in what way, and which are returned.
 
-use std::sync::Arc;
-
+use crate::allow::Mask;
 use crate::bitset::Bitset;
 use crate::build::Shape;
-use crate::query::{Estimator, Query};
-use crate::scan::{Scan, Span};
+use crate::curves::{Curves, MIN_NEIGHBOURS, WIDEST, normal_width};
+use crate::observe::{Observer, Stage};
+use crate::query::Query;
+use crate::scan::Scan;
 use crate::state::State;
 use crate::topk::{Candidate, TopK};
+use crate::visit::{Extent, Measure, visit};
 use crate::{Control, Hit, Kind, Result, SearchOptions};
 
 /// Allowed rows below which comparing raw vectors beats scanning the codes of all: a raw row costs about this many codes.
 const RAW_ROW_COST: usize = 24;
+
+/// Shares of rows, as a divisor, that are always compared in a part with lists, where few codes are scanned.
+const ALWAYS_COMPARED: usize = 80;
+
+/// A filtered search visits about so many times the lists that one for as many neighbours does: its limit falls more slowly.
+const FILTERED_COST: f64 = 2.0;
+
+/// What looking at a list costs beside its rows, in codes.
+const LIST_COST: f64 = 150.0;
 
 /// Parts of at most this many rows are compared by raw vector without a look at their codes.
 const SMALL_PART: usize = 512;
@@ -20,10 +31,13 @@ const SMALL_PART: usize = 512;
 /// a little differently than those with the query itself.
 const SPARE_CANDIDATES: usize = 16;
 
-/// Recall@10 of a search in a grouped index that names none.
-const DEFAULT_IVF_RECALL: f32 = 0.97;
+/// What a recall may lose is spent on lists, where it saves most, but for one part in so many.
+const SPLIT: f32 = 10.0;
 
-/// Recall@10 of any other search that names none.
+/// Recall of a search in a grouped index that names none.
+pub(crate) const DEFAULT_IVF_RECALL: f32 = 0.97;
+
+/// Recall of any other search that names none.
 pub(crate) const DEFAULT_RECALL: f32 = 0.998;
 
 /// How candidates are found.
@@ -31,32 +45,37 @@ pub(crate) const DEFAULT_RECALL: f32 = 0.998;
 enum Plan {
     /// No codes: every row is compared.
     Exact,
-    /// A row is compared if its lower bound can still enter the best `k`.
-    Bounds,
+    /// A row is compared if its lower bound can still enter the best `k`; at most so many rows.
+    Bounds(usize),
     /// So many rows with the best estimates are kept, and ranked anew at the end.
     Estimates(usize),
 }
 
 /// The `k` rows nearest to a validated query, best first.
-pub(crate) fn nearest(
+pub(crate) fn nearest<O: Observer>(
     shape: &Shape,
     state: &State,
     (query, norm_squared): (&[f32], f32),
     k: usize,
     options: &SearchOptions<'_>,
     control: Control<'_>,
+    observer: &mut O,
 ) -> Result<Vec<Hit>> {
     let k = k.min(state.rows());
     if k == 0 {
         return Ok(vec![]);
     }
-    let (share, epsilon) = widths(shape, options.recall_target);
-    let query = Query::new(shape, &state.center, query, norm_squared, epsilon);
-    let masks: Vec<Option<Arc<Bitset>>> = state
+    let start = observer.now();
+    let masks: Vec<Option<Mask>> = state
         .parts
         .iter()
         .map(|live| live.mask(options.allow))
         .collect::<Result<_>>()?;
+    observer.spent(Stage::Filter, start);
+    let start = observer.now();
+    let effort = Effort::new(shape, state, &masks, k, options)?;
+    let query = Query::new(shape, &state.center, query, norm_squared, effort.width);
+    observer.spent(Stage::Prepare, start);
     let mut scans = Vec::with_capacity(state.parts.len());
     let mut first = 0;
     for (live, mask) in state.parts.iter().zip(&masks) {
@@ -64,7 +83,8 @@ pub(crate) fn nearest(
             query: &query,
             part: &live.part,
             first,
-            mask: mask.as_deref(),
+            mask: mask.as_ref().map(|mask| &*mask.rows),
+            allowed: mask.as_ref().map_or(live.part.rows(), |mask| mask.count),
             control,
         });
         first += live.part.rows() as u64;
@@ -73,20 +93,16 @@ pub(crate) fn nearest(
         first_rows(&scans, k)?
     } else {
         let plan = plan(shape, k, options);
-        rank(
-            &scans,
-            k,
-            plan,
-            candidates(
-                &scans,
-                k,
-                plan,
-                Probes {
-                    nprobe: options.nprobe,
-                    share,
-                },
-            )?,
-        )?
+        let best = match candidates(&scans, k, plan, &effort, observer)? {
+            Some(candidates) => rank(&scans, k, plan, candidates, observer)?,
+            // More rows are within bounds than may be compared: those with the best estimates are.
+            None => {
+                let plan = Plan::Estimates(k.saturating_mul(rerank_factor(shape, options)));
+                let candidates = candidates(&scans, k, plan, &effort, observer)?;
+                rank(&scans, k, plan, candidates.unwrap_or_default(), observer)?
+            }
+        };
+        best.into_iter().take(k).collect()
     };
     best.iter()
         .map(|candidate| {
@@ -101,161 +117,182 @@ pub(crate) fn nearest(
 
 fn plan(shape: &Shape, k: usize, options: &SearchOptions<'_>) -> Plan {
     if shape.options.effective_bits().is_none() {
-        return Plan::Exact;
-    }
-    if !shape.options.keeps_raw() {
-        return Plan::Estimates(k + SPARE_CANDIDATES);
-    }
-    match options.rerank_factor.or(shape.options.rerank_factor) {
-        Some(factor) => Plan::Estimates(k.saturating_mul(factor as usize)),
-        None => Plan::Bounds,
+        Plan::Exact
+    } else if shape.options.keeps_raw() {
+        Plan::Bounds(k.saturating_mul(rerank_factor(shape, options)))
+    } else {
+        Plan::Estimates(k + SPARE_CANDIDATES)
     }
 }
 
-fn candidates(scans: &[Scan<'_>], k: usize, plan: Plan, reach: Probes) -> Result<Vec<Candidate>> {
-    let mut top = match plan {
-        Plan::Estimates(capacity) => TopK::new(capacity),
-        Plan::Exact | Plan::Bounds => TopK::new(k),
+/// The cap of exact comparisons, if there is one.
+fn rerank_factor(shape: &Shape, options: &SearchOptions<'_>) -> usize {
+    let factor = options.rerank_factor.or(shape.options.rerank_factor);
+    factor.map_or(usize::MAX, |factor| factor as usize)
+}
+
+/// Candidates of all parts, best first, or nothing if finding them took more comparisons than the plan allows.
+fn candidates<O: Observer>(
+    scans: &[Scan<'_>],
+    k: usize,
+    plan: Plan,
+    effort: &Effort,
+    observer: &mut O,
+) -> Result<Option<Vec<Candidate>>> {
+    let (mut top, measure, mut left) = match plan {
+        Plan::Estimates(capacity) => (TopK::new(capacity), Measure::Estimates, usize::MAX),
+        Plan::Bounds(most) => (TopK::new(k.max(MIN_NEIGHBOURS)), Measure::Bounds, most),
+        Plan::Exact => (TopK::new(k), Measure::Bounds, usize::MAX),
     };
     for scan in scans {
-        let rows = scan.part.rows();
-        let allowed = scan.mask.map_or(rows, Bitset::count);
-        let few = allowed <= SMALL_PART || allowed <= rows / RAW_ROW_COST;
-        match (plan, &scan.part.codes, scan.query.estimator()) {
-            _ if allowed == 0 => {}
-            _ if few && scan.part.raw.is_some() => scan.exact(&mut top)?,
-            (Plan::Bounds, Some(codes), Some(estimator)) => {
-                visit(scan, estimator, reach, &mut top, |spans, top| {
-                    scan.by_bounds(codes, estimator, spans, top)
-                })?;
+        match (&scan.part.codes, scan.query.estimator()) {
+            _ if scan.allowed == 0 => {}
+            (Some(codes), Some(estimator)) if !compares_all(scan, effort.visited) => {
+                let compared = visit(
+                    scan,
+                    codes,
+                    estimator,
+                    (effort.extent, measure),
+                    &mut top,
+                    observer,
+                )?;
+                let Some(rest) = left.checked_sub(compared) else {
+                    return Ok(None);
+                };
+                left = rest;
             }
-            (Plan::Estimates(_), Some(codes), Some(estimator)) => {
-                visit(scan, estimator, reach, &mut top, |spans, top| {
-                    scan.by_estimates(codes, estimator, spans, top)
-                })?;
+            _ => {
+                observer.without_codes(scan.allowed);
+                scan.exact(0..scan.part.rows(), &mut top, observer)?;
             }
-            _ => scan.exact(&mut top)?,
         }
     }
-    Ok(top.into_sorted())
+    Ok(Some(top.into_sorted()))
 }
 
-/// How many lists of a grouped part are looked at: a number, or as many as hold a share of the nearest rows.
-#[derive(Clone, Copy)]
-struct Probes {
-    nprobe: Option<u32>,
-    share: f32,
-}
-
-/// Scans a part: all of it, or the lists nearest to the query.
-fn visit(
-    scan: &Scan<'_>,
-    estimator: &Estimator,
-    probes: Probes,
-    top: &mut TopK,
-    mut scan_spans: impl FnMut(&[Span], &mut TopK) -> Result<()>,
-) -> Result<()> {
+/// Whether so few rows are allowed that their codes are not worth a look. `visited` is the share of lists that would be.
+fn compares_all(scan: &Scan<'_>, visited: f64) -> bool {
+    let (rows, allowed) = (scan.part.rows(), scan.allowed);
+    if scan.part.raw.is_none() {
+        return false;
+    }
     let Some(lists) = &scan.part.lists else {
-        let all = Span {
-            row: 0,
-            block: 0,
-            rows: scan.part.rows(),
-            reach: estimator.center(),
-        };
-        return scan_spans(&[all], top);
+        return allowed <= SMALL_PART.max(rows / RAW_ROW_COST);
     };
-    let kernels = scan.query.kernels();
-    let probes = match probes.nprobe {
-        Some(lists) => lists as usize,
-        None => lists.probes(probes.share)?,
-    };
-    let Some(mask) = scan.mask else {
-        let near = lists.nearest(kernels, estimator, probes)?;
-        scan_spans(&lists.spans(kernels, estimator, &near)?, top)?;
-        if top.limit() == f64::INFINITY && near.len() < lists.count() {
-            let all = lists.nearest(kernels, estimator, lists.count())?;
-            let rest: Vec<u32> = all
-                .into_iter()
-                .filter(|list| !near.contains(list))
-                .collect();
-            scan_spans(&lists.spans(kernels, estimator, &rest)?, top)?;
-        }
-        return Ok(());
-    };
-    // A list counts by the share of its rows that are allowed, beside the share of all: where a filter leaves out whole
-    // lists, others take their place.
-    let near = lists.nearest(kernels, estimator, lists.count())?;
-    let expected = mask.count() as f64 / lists.count() as f64;
-    let mut visited = 0.0;
-    for span in lists.spans(kernels, estimator, &near)? {
-        let allowed = mask.count_in(span.row..span.row + span.rows);
-        if allowed > 0 {
-            scan_spans(&[span], top)?;
-        }
-        visited += allowed as f64 / expected;
-        if visited >= probes as f64 && top.limit() < f64::INFINITY {
-            break;
-        }
+    if allowed == rows {
+        return rows <= SMALL_PART;
     }
-    Ok(())
+    let raw = (RAW_ROW_COST * allowed) as f64;
+    let count = lists.count() as f64;
+    let list = LIST_COST + (raw / count).min(rows as f64 / count);
+    allowed <= SMALL_PART.max(rows / ALWAYS_COMPARED)
+        || raw <= FILTERED_COST * visited * count * list
 }
 
 /// Ranks candidates by the best that is known of them.
-fn rank(
+fn rank<O: Observer>(
     scans: &[Scan<'_>],
     k: usize,
     plan: Plan,
     candidates: Vec<Candidate>,
+    observer: &mut O,
 ) -> Result<Vec<Candidate>> {
     if !matches!(plan, Plan::Estimates(_)) {
         return Ok(candidates);
     }
+    let start = observer.now();
     let mut top = TopK::new(k);
     for Candidate { rank, order, row } in candidates {
         let (scan, at) = locate(scans, row);
         let rank = match (&scan.part.codes, scan.query.estimator()) {
-            _ if scan.part.raw.is_some() => scan.rank(at)?,
+            _ if scan.part.raw.is_some() => {
+                observer.compared(1);
+                scan.rank(at)?
+            }
             (Some(codes), Some(estimator)) => scan.estimate(codes, estimator, at)?,
             _ => rank,
         };
         top.push(Candidate { rank, order, row });
     }
+    observer.spent(Stage::Rerank, start);
     Ok(top.into_sorted())
 }
 
-/// Recall@10 and the width of the error bounds, in deviations, that reached it on the harder of two real sets: `GloVe`-100
-/// (340k words); glosses in `MiniLM` (100k x 384) came out higher at every width. The papers' own default is 1.9.
-const WIDTHS: [(f32, f32); 8] = [
-    (0.925, 0.5),
-    (0.955, 0.75),
-    (0.975, 1.0),
-    (0.987, 1.25),
-    (0.993, 1.5),
-    (0.997, 1.75),
-    (0.9988, 2.0),
-    (0.9995, 2.25),
-];
-
-/// Bounds of this width hold for all but one pair in thirty thousand.
-const WIDEST: f32 = 4.0;
-
-/// Share of the nearest rows that the visited lists must hold, and width of the bounds within them: the loss a recall
-/// allows is spent on lists, where it saves most, but for a fifth.
-fn widths(shape: &Shape, recall_target: Option<f32>) -> (f32, f32) {
-    if shape.options.kind != Kind::RabitqIvf {
-        return (1.0, epsilon(recall_target.unwrap_or(DEFAULT_RECALL)));
-    }
-    let target = recall_target.unwrap_or(DEFAULT_IVF_RECALL);
-    let within = 1.0 - (1.0 - target) / 5.0;
-    (target / within, epsilon(within))
+/// How hard a search tries.
+pub(crate) struct Effort {
+    /// Which lists of a grouped part it looks at.
+    pub extent: Extent,
+    /// Width of the bounds of rows, in deviations.
+    pub width: f32,
+    /// Share of the lists that are, about.
+    pub visited: f64,
 }
 
-/// The narrowest known width that reaches a recall.
-fn epsilon(recall: f32) -> f32 {
-    WIDTHS
-        .iter()
-        .find(|(known, _)| *known >= recall)
-        .map_or(WIDEST, |(_, width)| *width)
+impl Effort {
+    /// What reaches the recall that is asked for, by what the largest part learned of its rows.
+    pub(crate) fn new(
+        shape: &Shape,
+        state: &State,
+        masks: &[Option<Mask>],
+        k: usize,
+        options: &SearchOptions<'_>,
+    ) -> Result<Self> {
+        let largest = state.parts.iter().zip(masks);
+        let largest = largest.max_by_key(|(live, _)| live.part.rows());
+        // Of `k` rows that pass a filter the last is about as far as the `k · rows / allowed`-th of all.
+        let (curves, neighbours) = match largest {
+            None => (None, k as f64),
+            Some((live, mask)) => {
+                let share = mask
+                    .as_ref()
+                    .map_or(1.0, Mask::density)
+                    .max(f64::MIN_POSITIVE);
+                (Curves::new(live.part.curves.all()?), k as f64 / share)
+            }
+        };
+        let grouped = shape.options.kind == Kind::RabitqIvf;
+        let target = target(shape, options);
+        let (share, within) = if grouped {
+            let within = 1.0 - (1.0 - target) / SPLIT;
+            (target / within, within)
+        } else {
+            (1.0, target)
+        };
+        let extent = match (options.nprobe, curves) {
+            (Some(lists), _) => Extent::Nearest(lists as usize),
+            (None, Some(curves)) if target < 1.0 => {
+                let cut = curves.cut(neighbours, share);
+                cut.map_or(Extent::All, Extent::Cut)
+            }
+            _ => Extent::All,
+        };
+        let visited = match extent {
+            Extent::Cut(_) => curves.and_then(|curves| curves.visited(neighbours, share)),
+            Extent::All | Extent::Nearest(_) => None,
+        };
+        let learned = curves.and_then(|curves| curves.width(neighbours, within));
+        Ok(Self {
+            extent,
+            // Nobody knows of a number that was given; it is meant to be small.
+            visited: visited.unwrap_or(match extent {
+                Extent::Nearest(_) => 0.0,
+                Extent::All | Extent::Cut(_) => 1.0,
+            }),
+            width: match learned {
+                _ if target >= 1.0 => WIDEST,
+                Some(width) => width,
+                None => normal_width(within),
+            },
+        })
+    }
+}
+
+/// The recall a search aims at.
+pub(crate) fn target(shape: &Shape, options: &SearchOptions<'_>) -> f32 {
+    options.recall_target.unwrap_or(match shape.options.kind {
+        Kind::RabitqIvf => DEFAULT_IVF_RECALL,
+        _ => DEFAULT_RECALL,
+    })
 }
 
 /// All rows are equally near: the first ones win.
@@ -266,7 +303,7 @@ fn first_rows(scans: &[Scan<'_>], k: usize) -> Result<Vec<Candidate>> {
             if first.len() == k {
                 return Ok(first);
             }
-            if scan.mask.is_none_or(|mask| mask.get(row)) {
+            if scan.mask.is_none_or(|mask: &Bitset| mask.get(row)) {
                 first.push(Candidate::in_order(0.0, scan.first + row as u64));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::allow::Mask;
 use crate::bitset::Bitset;
 use crate::build::Center;
 use crate::part::Part;
@@ -46,35 +47,16 @@ impl Live {
     }
 
     /// The rows a search may return; nothing if that is all of them.
-    pub(crate) fn mask(&self, allow: Option<&AllowList>) -> Result<Option<Arc<Bitset>>> {
-        let Some(allow) = allow else {
-            return Ok(self.alive.clone());
-        };
-        let rows = self.part.rows();
-        let mut mask = Bitset::zeros(rows);
-        let ids = allow.ids();
-        if self.part.is_ascending() && ids.len() > rows / 16 {
-            let mut wanted = ids.iter().peekable();
-            for (row, id) in self.part.ids.all()?.iter().enumerate() {
-                while wanted.next_if(|want| *want < id).is_some() {}
-                if wanted.peek() == Some(&id) && self.is_live(row) {
-                    mask.set(row);
-                }
-            }
-        } else if ids.len() < rows {
-            for &id in ids {
-                if let Some(row) = self.find(id)? {
-                    mask.set(row);
-                }
-            }
-        } else {
-            for (row, id) in self.part.ids.all()?.iter().enumerate() {
-                if ids.binary_search(id).is_ok() && self.is_live(row) {
-                    mask.set(row);
-                }
-            }
+    pub(crate) fn mask(&self, allow: Option<&AllowList>) -> Result<Option<Mask>> {
+        match (allow, &self.alive) {
+            (Some(allow), alive) => allow.mask(&self.part, alive.as_ref()).map(Some),
+            (None, Some(alive)) => Ok(Some(Mask {
+                rows: alive.clone(),
+                count: self.rows,
+                covered: self.part.rows(),
+            })),
+            (None, None) => Ok(None),
         }
-        Ok(Some(Arc::new(mask)))
     }
 
     fn without(&self, rows: &[usize]) -> Self {

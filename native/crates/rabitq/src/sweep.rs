@@ -1,0 +1,388 @@
+//! Scanning the codes of a part for the rows nearest to a query.
+
+use std::cell::Cell;
+
+use crate::Result;
+use crate::observe::{Observer, Stage};
+use crate::pack::{self, BLOCK};
+use crate::part::Codes;
+use crate::query::Estimator;
+use crate::scan::{Scan, Span};
+use crate::topk::{Candidate, TopK};
+
+/// Rows whose bounds are held at a time; a multiple of [`BLOCK`]. Their three arrays stay in a core's L2 cache.
+const CHUNK: usize = 32 * 1024;
+
+/// Rows of one search for a threshold, so that it tightens while a chunk is looked through.
+const STRIDE: usize = 1024;
+
+/// Relative rounding error allowed for in comparisons of estimates with exact ranks.
+const ROUNDING: f32 = 1e-5;
+
+/// Arrays reused by all scans of a thread.
+#[derive(Default)]
+struct Scratch {
+    sums: Vec<u32>,
+    estimates: Vec<f32>,
+    lowers: Vec<f32>,
+    picks: Vec<u32>,
+    survivors: Vec<(f32, f32, u32)>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+/// A scan of codes, span after span.
+pub(crate) struct Sweep<'a> {
+    scan: &'a Scan<'a>,
+    codes: &'a Codes,
+    estimator: &'a Estimator,
+    scratch: Scratch,
+}
+
+impl Drop for Sweep<'_> {
+    fn drop(&mut self) {
+        SCRATCH.set(std::mem::take(&mut self.scratch));
+    }
+}
+
+impl<'a> Sweep<'a> {
+    pub(crate) fn new(scan: &'a Scan<'a>, codes: &'a Codes, estimator: &'a Estimator) -> Self {
+        Self {
+            scan,
+            codes,
+            estimator,
+            scratch: SCRATCH.take(),
+        }
+    }
+
+    /// Ranks by raw vector every row of a span whose lower bound reaches the best `k`. Returns how many those were.
+    pub(crate) fn by_bounds<O: Observer>(
+        &mut self,
+        span: &Span,
+        top: &mut TopK,
+        observer: &mut O,
+    ) -> Result<usize> {
+        let mut compared = 0;
+        for start in (0..span.rows).step_by(CHUNK) {
+            compared += self.chunk_by_bounds(&span.part(start, CHUNK), top, observer)?;
+        }
+        Ok(compared)
+    }
+
+    fn chunk_by_bounds<O: Observer>(
+        &mut self,
+        span: &Span,
+        top: &mut TopK,
+        observer: &mut O,
+    ) -> Result<usize> {
+        let start = observer.now();
+        self.scan.control.check()?;
+        self.bounds(span)?;
+        let Self {
+            scan,
+            codes,
+            estimator,
+            scratch,
+        } = self;
+        let kernels = scan.query.kernels();
+        let rounding = f64::from(ROUNDING * (estimator.magnitude + codes.max_add));
+        let tolerance = |limit: f64| {
+            ((limit + limit.abs() * f64::from(ROUNDING) + rounding) as f32).min(f32::MAX)
+        };
+        let mut compared = 0;
+        // The best estimates first: their exact ranks give a limit that few lower bounds of the chunk reach.
+        if span.rows >= STRIDE || top.limit() == f64::INFINITY {
+            let mut seeds = TopK::new(top.capacity());
+            each_below(scratch, &mut seeds, tolerance(top.limit()));
+            for seed in seeds.into_sorted() {
+                let row = seed.row as usize;
+                scratch.lowers[row] = f32::INFINITY;
+                scan.push_exact(span.row + row, top)?;
+                compared += 1;
+            }
+        }
+        let Scratch {
+            sums,
+            estimates,
+            lowers,
+            picks,
+            survivors,
+        } = scratch;
+        picks.clear();
+        survivors.clear();
+        let limit = tolerance(top.limit());
+        kernels.select_le(lowers, limit, 0, picks);
+        let width = codes.row_bytes();
+        for &pick in picks.iter() {
+            let at = pick as usize;
+            let (estimate, lower) = if width == 0 {
+                (estimates[at], lowers[at])
+            } else {
+                let code = codes
+                    .rows
+                    .get((span.row + at) * width..(span.row + at + 1) * width)?;
+                estimator.refine(kernels, span.reach, sums[at], code)
+            };
+            if lower <= limit {
+                survivors.push((estimate, lower, pick));
+            }
+        }
+        survivors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
+        observer.scanned(span.rows, span.rows - picks.len() - compared);
+        observer.spent(Stage::Scan, start);
+        let start = observer.now();
+        for &(_, lower, pick) in survivors.iter() {
+            if lower <= tolerance(top.limit()) {
+                scan.push_exact(span.row + pick as usize, top)?;
+                compared += 1;
+            }
+        }
+        observer.compared(compared);
+        observer.spent(Stage::Rerank, start);
+        Ok(compared)
+    }
+
+    /// Ranks rows of a span by the estimate of their whole code; ranks in `top` are estimates.
+    pub(crate) fn by_estimates<O: Observer>(
+        &mut self,
+        span: &Span,
+        top: &mut TopK,
+        observer: &mut O,
+    ) -> Result<()> {
+        let start = observer.now();
+        for at in (0..span.rows).step_by(CHUNK) {
+            let refined = self.chunk_by_estimates(&span.part(at, CHUNK), top)?;
+            let rows = (span.rows - at).min(CHUNK);
+            observer.scanned(rows, rows - refined.min(rows));
+        }
+        observer.spent(Stage::Scan, start);
+        Ok(())
+    }
+
+    fn chunk_by_estimates(&mut self, span: &Span, top: &mut TopK) -> Result<usize> {
+        self.scan.control.check()?;
+        self.bounds(span)?;
+        let Self {
+            scan,
+            codes,
+            estimator,
+            scratch,
+        } = self;
+        let kernels = scan.query.kernels();
+        let width = codes.row_bytes();
+        let mut refined = 0;
+        let mut push = |at: usize, scratch: &Scratch, top: &mut TopK| -> Result<()> {
+            let row = span.row + at;
+            let estimate = if width == 0 {
+                scratch.estimates[at]
+            } else {
+                let code = codes.rows.get(row * width..(row + 1) * width)?;
+                estimator
+                    .refine(kernels, span.reach, scratch.sums[at], code)
+                    .0
+            };
+            refined += 1;
+            scan.push(f64::from(estimate), row, top)
+        };
+        let mut seeds = TopK::new(top.capacity());
+        each_below(scratch, &mut seeds, top.limit() as f32);
+        for seed in seeds.into_sorted() {
+            let at = seed.row as usize;
+            scratch.lowers[at] = f32::INFINITY;
+            push(at, scratch, top)?;
+        }
+        if width == 0 {
+            return Ok(refined);
+        }
+        let mut picks = std::mem::take(&mut scratch.picks);
+        picks.clear();
+        kernels.select_le(
+            &scratch.lowers,
+            (top.limit() as f32).min(f32::MAX),
+            0,
+            &mut picks,
+        );
+        for &pick in &picks {
+            if f64::from(scratch.lowers[pick as usize]) <= top.limit() {
+                push(pick as usize, scratch, top)?;
+            }
+        }
+        scratch.picks = picks;
+        Ok(refined)
+    }
+
+    /// Widths that the bounds of a row of a span must have to reach limits; `width` is that of the query as it is.
+    pub(crate) fn widths<const N: usize>(
+        &mut self,
+        span: &Span,
+        row: usize,
+        width: f32,
+        limits: [f32; N],
+    ) -> Result<[f32; N]> {
+        let at = row - span.row;
+        let block = span.part(at / BLOCK * BLOCK, BLOCK);
+        self.bounds(&block)?;
+        let (codes, estimator) = (self.codes, self.estimator);
+        let lane = at % BLOCK;
+        let slot = block.block * BLOCK + lane;
+        let sign = estimator.signs(span.reach);
+        let needed = |estimate: f32, error: f32, slack: f32, limit: f32| {
+            let excess = estimate - slack - limit;
+            if excess <= 0.0 {
+                0.0
+            } else {
+                excess / error * width
+            }
+        };
+        let sign_error = codes.error.at(slot)? * span.reach.error;
+        let sign_slack = codes.rescale.at(slot)?.abs() * sign.slack;
+        let estimate = self.scratch.estimates[lane];
+        let mut widths = limits.map(|limit| needed(estimate, sign_error, sign_slack, limit));
+        let bytes = codes.row_bytes();
+        if bytes > 0 {
+            let code = codes.rows.get(row * bytes..(row + 1) * bytes)?;
+            let kernels = self.scan.query.kernels();
+            let (estimate, lower) =
+                estimator.refine(kernels, span.reach, self.scratch.sums[lane], code);
+            let (factors, _) = pack::row_parts(code);
+            let error = factors.error * span.reach.error;
+            let slack = estimate - lower - error;
+            for (widest, limit) in widths.iter_mut().zip(limits) {
+                *widest = widest.max(needed(estimate, error, slack, limit));
+            }
+        }
+        Ok(widths)
+    }
+
+    /// Fills sums, estimates and lower bounds; rows outside the mask are infinitely far.
+    fn bounds(&mut self, span: &Span) -> Result<()> {
+        let Self {
+            scan,
+            codes,
+            estimator,
+            scratch,
+        } = self;
+        let kernels = scan.query.kernels();
+        let block = pack::block_bytes(codes.padded);
+        let blocks = span.rows.div_ceil(BLOCK);
+        let slots = span.block * BLOCK..(span.block + blocks) * BLOCK;
+        scratch.sums.resize(slots.len(), 0);
+        scratch.estimates.resize(slots.len(), 0.0);
+        scratch.lowers.resize(slots.len(), 0.0);
+        let signs = codes
+            .signs
+            .get(span.block * block..(span.block + blocks) * block)?;
+        kernels.fastscan(signs, &estimator.lut, &mut scratch.sums);
+        kernels.bounds(
+            &scratch.sums,
+            codes.add.get(slots.clone())?,
+            codes.rescale.get(slots.clone())?,
+            codes.error.get(slots)?,
+            &estimator.signs(span.reach),
+            &mut scratch.estimates,
+            &mut scratch.lowers,
+        );
+        if let Some(mask) = scan.mask {
+            for row in mask.gaps(span.row..span.row + span.rows) {
+                scratch.estimates[row - span.row] = f32::INFINITY;
+                scratch.lowers[row - span.row] = f32::INFINITY;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Offers `top` the rows of a chunk by estimate, looking only at those the limit lets in. Infinite estimates are no rows.
+fn each_below(scratch: &mut Scratch, top: &mut TopK, limit: f32) {
+    let Scratch {
+        estimates, picks, ..
+    } = scratch;
+    let kernels = simd::kernels();
+    for (stride, values) in estimates.chunks(STRIDE).enumerate() {
+        picks.clear();
+        let limit = limit.min(top.limit() as f32).min(f32::MAX);
+        kernels.select_le(values, limit, (stride * STRIDE) as u32, picks);
+        for &pick in picks.iter() {
+            top.push(Candidate::in_order(
+                f64::from(estimates[pick as usize]),
+                u64::from(pick),
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::build::Shape;
+    use crate::query::Query;
+    use crate::raw::Vectors;
+    use crate::rotate::Rotation;
+    use crate::table::Table;
+    use crate::{Bits, BuildOptions, Control, Kind, Metric, validate};
+
+    /// Uneven lengths, a common offset, heavy tails: nothing the rotation is told about.
+    fn vectors(rows: usize, dimensions: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        (0..rows * dimensions)
+            .map(|i| 0.3 + next() * (1.0 + (i % 7) as f32) + next().powi(9))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// Three deviations are 99.7 % of a normal distribution; lengths within a rotation are not quite independent of it.
+        #[test]
+        fn bounds_hold_for_99_of_100_pairs(dimensions in 1usize..500, seed in any::<u64>(), metric in 0usize..3, five in any::<bool>()) {
+            let metric = [Metric::Cosine, Metric::InnerProduct, Metric::L2][metric];
+            let bits = if five { Bits::Five } else { Bits::Eight };
+            let options = BuildOptions { bits: Some(bits), seed, ..BuildOptions::new(Kind::RabitqPlus, dimensions, metric) };
+            let shape = Shape { rotation: Rotation::from_options(&options), options };
+            let rows = 320;
+            let data = vectors(rows, dimensions, seed);
+            let norms = validate::norms_squared(simd::kernels(), metric, dimensions, &data).unwrap();
+            let data = Vectors::new(&shape.options, data.into());
+            let center = shape.center(&data, &norms).unwrap();
+            let table = Table { ids: (0..rows as i64).collect(), vectors: data, norms };
+            let part = shape.part(&center, table, Control::default()).unwrap();
+            let codes = part.codes.as_ref().unwrap();
+            let (mut sign_misses, mut full_misses, mut pairs) = (0, 0, 0);
+            for vector in vectors(20, dimensions, !seed).chunks_exact(dimensions) {
+                let norm = validate::norm_squared(simd::kernels(), metric, 0, vector).unwrap();
+                let query = Query::new(&shape, &center, vector, norm, 3.0);
+                let estimator = query.estimator().unwrap();
+                let scan = Scan { query: &query, part: &part, first: 0, mask: None, allowed: rows, control: Control::default() };
+                let span = Span { row: 0, block: 0, rows, reach: estimator.center() };
+                let mut sweep = Sweep::new(&scan, codes, estimator);
+                sweep.bounds(&span).unwrap();
+                let scratch = &sweep.scratch;
+                for row in 0..rows {
+                    let truth = scan.rank(row).unwrap();
+                    let allowance = f64::from(ROUNDING * (estimator.magnitude + codes.max_add)) + truth.abs() * 1e-5;
+                    let misses = |estimate: f32, lower: f32| {
+                        let bound = f64::from(estimate - lower) + allowance;
+                        usize::from((f64::from(estimate) - truth).abs() > bound)
+                    };
+                    sign_misses += misses(scratch.estimates[row], scratch.lowers[row]);
+                    let width = codes.row_bytes();
+                    let code = codes.rows.get(row * width..(row + 1) * width).unwrap();
+                    let (estimate, lower) = estimator.refine(query.kernels(), span.reach, scratch.sums[row], code);
+                    full_misses += misses(estimate, lower);
+                    pairs += 1;
+                }
+            }
+            prop_assert!(sign_misses * 100 <= pairs, "signs: {sign_misses} of {pairs} at {dimensions} dimensions, {metric}");
+            prop_assert!(full_misses * 100 <= pairs, "{bits:?}: {full_misses} of {pairs} at {dimensions} dimensions, {metric}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Which lists of a part a search looks at, and how.
+
+use crate::Result;
+use crate::curves::Cut;
+use crate::lists::Lists;
+use crate::observe::{Observer, Stage};
+use crate::part::Codes;
+use crate::query::Estimator;
+use crate::route::{Reckoning, Route};
+use crate::scan::{Scan, Span};
+use crate::sweep::Sweep;
+use crate::topk::TopK;
+
+/// Lists ranked at first.
+const FIRST_LISTS: usize = 48;
+
+/// After so many lists in a row, and a share of those before them, whose rows are too far, the others are taken to be so too.
+const PATIENCE: (usize, usize) = (16, 4);
+
+/// Comparing raw vectors beats looking at the codes of a list if no more than so many of its rows are allowed.
+const RAW_ROWS: usize = 6;
+
+/// How much of a part is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Extent {
+    /// Every list.
+    All,
+    /// So many lists, the nearest.
+    Nearest(usize),
+    /// Lists whose rows may be near enough.
+    Cut(Cut),
+}
+
+/// What is done with a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Rows whose bounds allow it are compared.
+    Bounds,
+    /// Rows are ranked by estimate.
+    Estimates,
+}
+
+/// Looks at the codes of a part: all, or those of the lists near the query. Lists go on being looked at, whatever the extent,
+/// until `top` is full. Returns how many raw vectors were compared by their bounds.
+pub(crate) fn visit<O: Observer>(
+    scan: &Scan<'_>,
+    codes: &Codes,
+    estimator: &Estimator,
+    (extent, measure): (Extent, Measure),
+    top: &mut TopK,
+    observer: &mut O,
+) -> Result<usize> {
+    let mut sweep = Sweep::new(scan, codes, estimator);
+    let Some(lists) = &scan.part.lists else {
+        let all = Span {
+            row: 0,
+            block: 0,
+            rows: scan.part.rows(),
+            reach: estimator.center(),
+        };
+        return look_at(&mut sweep, &all, measure, top, observer);
+    };
+    let (kernels, metric) = (scan.query.kernels(), scan.query.metric());
+    let start = observer.now();
+    let mut route = Route::new(lists, kernels, estimator, metric)?;
+    let radii = lists.radii.all()?;
+    let reckoning = match extent {
+        Extent::Cut(cut) => Some(Reckoning::new(metric, estimator, cut)),
+        Extent::All | Extent::Nearest(_) => None,
+    };
+    let mut batch = match extent {
+        Extent::All => lists.count(),
+        Extent::Nearest(lists) => lists,
+        Extent::Cut(_) => FIRST_LISTS,
+    };
+    observer.spent(Stage::Route, start);
+    let (mut place, mut beyond, mut compared) = (0, 0, 0);
+    loop {
+        let start = observer.now();
+        let stops = route.next(batch);
+        observer.spent(Stage::Route, start);
+        if stops.is_empty() {
+            return Ok(compared);
+        }
+        for stop in stops {
+            let Some(allowed) = Allowed::of(scan, lists, stop.list)? else {
+                continue;
+            };
+            if top.limit() < f64::INFINITY {
+                let (near, full) = match (extent, &reckoning) {
+                    (Extent::Nearest(lists), _) => (place < lists, place >= lists),
+                    (Extent::Cut(_), Some(reckoning)) => {
+                        let nearest = reckoning.nearest(stop, radii[stop.list as usize], place);
+                        let near = nearest <= reckoning.limit(top.limit());
+                        beyond = if near { 0 } else { beyond + 1 };
+                        (near, beyond > PATIENCE.0 + place / PATIENCE.1)
+                    }
+                    _ => (true, false),
+                };
+                if full {
+                    return Ok(compared);
+                }
+                if !near {
+                    place += 1;
+                    continue;
+                }
+            }
+            place += 1;
+            observer.visited();
+            if allowed.is_few() {
+                scan.exact(allowed.rows, top, observer)?;
+            } else {
+                let span = lists.span(kernels, estimator, stop.list)?;
+                compared += look_at(&mut sweep, &span, measure, top, observer)?;
+            }
+        }
+        batch = batch.max(FIRST_LISTS) * 2;
+    }
+}
+
+fn look_at<O: Observer>(
+    sweep: &mut Sweep<'_>,
+    span: &Span,
+    measure: Measure,
+    top: &mut TopK,
+    observer: &mut O,
+) -> Result<usize> {
+    match measure {
+        Measure::Bounds => sweep.by_bounds(span, top, observer),
+        Measure::Estimates => sweep.by_estimates(span, top, observer).map(|()| 0),
+    }
+}
+
+/// The rows of a list that may be returned.
+struct Allowed {
+    rows: std::ops::Range<usize>,
+    count: usize,
+}
+
+impl Allowed {
+    /// Nothing if there are none.
+    fn of(scan: &Scan<'_>, lists: &Lists, list: u32) -> Result<Option<Self>> {
+        let (row, _, rows) = lists.extent(list)?;
+        let rows = row..row + rows;
+        let count = match scan.mask {
+            None => rows.len(),
+            Some(mask) => mask.count_in(rows.clone()),
+        };
+        Ok((count > 0).then_some(Self { rows, count }))
+    }
+
+    fn is_few(&self) -> bool {
+        self.count <= RAW_ROWS
+    }
+}
