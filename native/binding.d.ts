@@ -226,6 +226,13 @@ export declare class NativeIndex {
    */
   search(query: Float32Array, parameters: SearchParameters, filter?: InputBuffer | undefined | null, control?: JobControl | undefined | null): Promise<Float64Array>
   /**
+   * The same search, told in numbers.
+   *
+   * # Errors
+   * By rejection: those of [`Index::explain`].
+   */
+  explain(query: Float32Array, parameters: SearchParameters, filter?: InputBuffer | undefined | null, control?: JobControl | undefined | null): Promise<SearchReport>
+  /**
    * The same on this thread. Writes `id, distance` pairs into `out` and returns how many.
    *
    * # Errors
@@ -805,6 +812,52 @@ export interface SearchParameters {
   rerankFactor?: number | undefined
   /** Inverted lists to visit. */
   nprobe?: number | undefined
+}
+
+/** What a search did; see [`rabitq::Explanation`]. */
+export interface SearchReport {
+  /** Class name of the index. */
+  kind: string
+  /** Rows found. */
+  hits: number
+  /** Live rows. */
+  rows: number
+  /** Live rows the filter lets through. */
+  allowedRows?: number
+  /** Whether all of them were compared by raw vector. */
+  exactScan: boolean
+  /** Inverted lists. */
+  lists: number
+  /** Lists that were looked at. */
+  listsProbed: number
+  /** Rows whose distance was estimated. */
+  rowsScanned: number
+  /** Those of them that their bounds ruled out. */
+  rowsPruned: number
+  /** Rows whose raw vector was compared. */
+  rowsReranked: number
+  /** The recall aimed at. */
+  recallTarget?: number
+  /** The recall to be expected. */
+  expectedRecall?: number
+  /** How long the steps took. */
+  milliseconds: StageTimes
+}
+
+/** Milliseconds of each step; see [`rabitq::Times`]. */
+export interface StageTimes {
+  /** Finding the rows of the filter. */
+  filter: number
+  /** Rotating the query and making its tables. */
+  prepare: number
+  /** Ranking lists. */
+  route: number
+  /** Estimates and bounds. */
+  scan: number
+  /** Comparing raw vectors. */
+  rerank: number
+  /** The whole search. */
+  total: number
 }
 
 /** What a verification found. */

@@ -31,6 +31,7 @@ export { type RabitqBuildOptions, RabitqIndex } from "./indexes/rabitq-index.js"
 export { RabitqIvfIndex } from "./indexes/rabitq-ivf-index.js";
 export { RabitqPlusIndex } from "./indexes/rabitq-plus-index.js";
 export { type IndexName, type Recommendation, recommend } from "./indexes/recommend.js";
+export type { SearchExplanation } from "./indexes/search-explanation.js";
 export type { SearchOptions } from "./indexes/search-options.js";
 export { VectorIndex } from "./indexes/vector-index.js";
 export type { QueryVector } from "./indexes/vectors.js";

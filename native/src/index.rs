@@ -10,6 +10,7 @@ use napi_derive::napi;
 use rabitq::{Index, OpenOptions, SearchOptions, Verify};
 
 use crate::error::Failure;
+use crate::explain::SearchReport;
 use crate::hits::{BatchHits, HitList, interleave};
 use crate::input::InputBuffer;
 use crate::job::{JobControl, guarded, run_guarded};
@@ -122,6 +123,35 @@ impl NativeIndex {
                 Ok(interleave(&hits))
             },
             |_, numbers| Ok(HitList(numbers)),
+        )
+    }
+
+    /// The same search, told in numbers.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Index::explain`].
+    #[napi(ts_return_type = "Promise<SearchReport>", catch_unwind)]
+    pub fn explain<'env>(
+        &self,
+        env: &'env Env,
+        query: &[f32],
+        parameters: SearchParameters,
+        filter: Option<&InputBuffer>,
+        control: Option<&JobControl>,
+    ) -> napi::Result<Object<'env>> {
+        let index = self.open(env)?;
+        let query = query.to_vec();
+        let wanted = Wanted::new(parameters, filter);
+        let control = JobControl::handle(control);
+        run_guarded(
+            env,
+            Lane::Search,
+            move || {
+                wanted.with(&index, |k, options| {
+                    control.scope(|control| index.explain(&query, k, options, control))
+                })
+            },
+            |_, told| Ok(SearchReport::from(told)),
         )
     }
 

@@ -9,6 +9,7 @@ mod collection_parameters;
 mod cpu;
 mod drop_later;
 mod error;
+mod explain;
 mod hits;
 mod index;
 mod input;

@@ -93,6 +93,11 @@ pub struct IndexCounts {
     pub drift: f64,
 }
 
+/// Through text: 0.995 as `f32` would reach JavaScript as 0.9950000047683716.
+pub fn shortest(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
+}
+
 /// What a search asks for, owned.
 pub struct Wanted {
     k: usize,

@@ -5,7 +5,7 @@ use napi_derive::napi;
 use rabitq::Bits;
 
 use crate::job::guarded;
-use crate::parameters::to_number;
+use crate::parameters::{shortest, to_number};
 
 /// A recommended index and what to expect of it.
 #[napi(object, object_from_js = false)]
@@ -45,12 +45,7 @@ pub fn advise(
             kind: advice.kind.name().to_owned(),
             bits: advice.bits.map(Bits::total),
             why: advice.why,
-            // Through text: 0.995 as `f32` would reach JavaScript as 0.9950000047683716.
-            recall: advice
-                .recall
-                .to_string()
-                .parse()
-                .unwrap_or(f64::from(advice.recall)),
+            recall: shortest(advice.recall),
             memory_bytes: to_number(advice.memory_bytes),
         })
     })

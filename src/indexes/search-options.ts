@@ -9,8 +9,8 @@ export interface SearchOptions {
   /** Only these ids may be returned. Ids that do not exist are ignored. */
   filterIds?: IdFilter | undefined;
   /**
-   * Recall@10 the search should reach on average, above 0 and at most 1; lower is faster. Default 0.998, and 0.97 for a
-   * {@link RabitqIvfIndex}, whose lists are counted for 10 hits: ask for more of it where you want 100.
+   * Recall the search should reach on average, among however many hits, above 0 and at most 1; lower is faster. Default
+   * 0.998, and 0.97 for a {@link RabitqIvfIndex}.
    */
   recallTarget?: number | undefined;
   /** Lists a {@link RabitqIvfIndex} visits, instead of as many as the recall asks for. More than there are is fine. */

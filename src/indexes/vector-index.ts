@@ -1,7 +1,6 @@
-import { inspect, types } from "node:util";
+import { inspect } from "node:util";
 import type { IndexInfo, NativeIndex } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
-import { describe } from "../options.js";
 import { type BatchResult, checkPlaces, readBatch } from "./batch.js";
 import {
   type AddOptions,
@@ -18,8 +17,10 @@ import { copyIdsNow, copyInput } from "./input.js";
 import { runJob } from "./job.js";
 import { type Hit, type Metric, toHits, toHitsInTurns } from "./metric.js";
 import { readRows } from "./rows.js";
+import { type SearchExplanation, toExplanation } from "./search-explanation.js";
 import { type SearchOptions, toSearchParameters } from "./search-options.js";
-import { countRows, type QueryVector, refuseDetached, toQuery } from "./vectors.js";
+import { checkOutput } from "./search-output.js";
+import { countRows, type QueryVector, toQuery } from "./vectors.js";
 import { WriteQueue } from "./write-queue.js";
 
 /**
@@ -122,12 +123,36 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
     const where = this.#where("searchInto");
     const index = this.#open(where);
     const vector = toQuery(query, this.dimensions, where);
-    this.#checkOutput(ids, distances, where);
+    checkOutput(ids, distances, where);
     try {
       return index.searchInto(vector, ids, distances);
     } catch (error) {
       throw fromNative(error, where);
     }
+  }
+
+  /**
+   * Searches and tells how: lists and rows that were looked at or left out, the recall to be expected, and the time each
+   * step took. Takes the arguments of {@link VectorIndex.search} and throws the same.
+   *
+   * @example
+   * ```ts
+   * console.log(await index.explain(query, 10, { recallTarget: 0.95 }));
+   * ```
+   */
+  async explain(query: QueryVector, k: number, options?: SearchOptions): Promise<SearchExplanation> {
+    const where = this.#where("explain");
+    const index = this.#open(where);
+    const parameters = toSearchParameters(k, options, where);
+    const vector = toQuery(query, this.dimensions, where).slice();
+    const ids = options?.filterIds;
+    const report = await runJob(
+      where,
+      { signal: options?.signal },
+      () => (ids === undefined ? undefined : copyInput({ ids, idsName: "filterIds" }, where)),
+      (filter, control) => index.explain(vector, parameters, filter, control),
+    );
+    return toExplanation(k, report);
   }
 
   /**
@@ -381,31 +406,6 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
     throw new IndexError(`${where}: the index is closed`, {
       code: "CLOSED",
       hint: "Load or build it again; close() only once nothing needs it any more.",
-    });
-  }
-
-  #checkOutput(ids: Float64Array, distances: Float32Array, where: string): void {
-    if (!types.isFloat64Array(ids) || !types.isFloat32Array(distances)) {
-      const given = `${describe(ids)} and ${describe(distances)}`;
-      throw new IndexError(
-        `${where}: ids must be a Float64Array and distances a Float32Array, not ${given}`,
-        {
-          code: "INVALID_ARGUMENT",
-        },
-      );
-    }
-    if (ids.length !== distances.length) {
-      throw new IndexError(`${where}: ids has ${ids.length} places and distances ${distances.length}`, {
-        code: "INVALID_ARGUMENT",
-        context: { ids: ids.length, distances: distances.length },
-        hint: "Both take one number for each hit.",
-      });
-    }
-    if (ids.length > 0) return;
-    refuseDetached(ids, "ids", where);
-    throw new IndexError(`${where}: ids has no places; its length is k, which must be at least 1`, {
-      code: "INVALID_K",
-      context: { k: 0 },
     });
   }
 }

@@ -75,7 +75,9 @@ fn main() {
     if let Some(sigma) = arguments.numbers("sigma", "").first() {
         for row in base.chunks_exact_mut(dimensions) {
             let scale = (sigma * f64::from(normal.next())).exp() as f32;
-            row.iter_mut().for_each(|value| *value *= scale);
+            for value in row {
+                *value *= scale;
+            }
         }
     }
     let count = arguments.numbers("queries", "1000")[0] as usize;

@@ -1,6 +1,5 @@
 //! Which rows a filtered search may return.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::Result;
@@ -58,7 +57,9 @@ impl AllowList {
         }
         let bits = width(&ids).map(|width| {
             let mut bits = Bitset::zeros(width);
-            ids.iter().for_each(|id| bits.set((id - ids[0]) as usize));
+            for id in &ids {
+                bits.set((id - ids[0]) as usize);
+            }
             bits
         });
         Self {
@@ -75,16 +76,12 @@ impl AllowList {
     }
 
     fn contains(&self, id: i64) -> bool {
-        match (&self.bits, self.range()) {
-            (Some(bits), Some(range)) => {
-                range.contains(&id) && bits.get((id - range.start) as usize)
+        match (&self.bits, self.ids.first(), self.ids.last()) {
+            (Some(bits), Some(&first), Some(&last)) => {
+                first <= id && id <= last && bits.get((id - first) as usize)
             }
             _ => self.ids.binary_search(&id).is_ok(),
         }
-    }
-
-    fn range(&self) -> Option<Range<i64>> {
-        Some(*self.ids.first()?..self.ids.last()? + 1)
     }
 
     /// The rows of a part that are alive and allowed.

@@ -93,14 +93,13 @@ pub(crate) fn nearest<O: Observer>(
         first_rows(&scans, k)?
     } else {
         let plan = plan(shape, k, options);
-        let best = match candidates(&scans, k, plan, &effort, observer)? {
-            Some(candidates) => rank(&scans, k, plan, candidates, observer)?,
+        let best = if let Some(found) = candidates(&scans, k, plan, &effort, observer)? {
+            rank(&scans, k, plan, found, observer)?
+        } else {
             // More rows are within bounds than may be compared: those with the best estimates are.
-            None => {
-                let plan = Plan::Estimates(k.saturating_mul(rerank_factor(shape, options)));
-                let candidates = candidates(&scans, k, plan, &effort, observer)?;
-                rank(&scans, k, plan, candidates.unwrap_or_default(), observer)?
-            }
+            let plan = Plan::Estimates(k.saturating_mul(rerank_factor(shape, options)));
+            let found = candidates(&scans, k, plan, &effort, observer)?;
+            rank(&scans, k, plan, found.unwrap_or_default(), observer)?
         };
         best.into_iter().take(k).collect()
     };

@@ -1,0 +1,258 @@
+//! Recall is what is promised: for one, ten and a hundred hits, each metric, after changes, and under filters.
+
+use rabitq::{AllowList, BuildOptions, Control, Hit, Index, Kind, Metric, SearchOptions};
+
+const DIMENSIONS: usize = 64;
+const ROWS: usize = 20_000;
+const TOPICS: usize = 200;
+
+/// Normal numbers, the same every time.
+struct Normal(u64);
+
+impl Normal {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn next(&mut self) -> f32 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        (radius * (2.0 * std::f64::consts::PI * self.uniform()).cos()) as f32
+    }
+}
+
+/// Like embeddings of text: topics of uneven size and width, variance that falls from one coordinate to the next, and a
+/// common offset. `sigma` makes lengths uneven.
+fn vectors(rows: usize, seed: u64, sigma: f32) -> Vec<f32> {
+    let mut topics = Normal(1);
+    let middles: Vec<f32> = (0..TOPICS * DIMENSIONS).map(|_| topics.next()).collect();
+    let mut normal = Normal(seed);
+    let scale: Vec<f32> = (0..DIMENSIONS)
+        .map(|i| 1.0 / (1.0 + i as f32 / 12.0))
+        .collect();
+    let mut out = Vec::with_capacity(rows * DIMENSIONS);
+    for _ in 0..rows {
+        let topic = (normal.uniform().powi(2) * TOPICS as f64) as usize;
+        let width = 0.5 + (topic % 5) as f32 / 5.0;
+        let length = (sigma * normal.next()).exp();
+        for i in 0..DIMENSIONS {
+            let middle = middles[topic * DIMENSIONS + i];
+            out.push(length * (0.4 + scale[i] * (middle + width * normal.next())));
+        }
+    }
+    out
+}
+
+fn build(kind: Kind, metric: Metric, vectors: &[f32], ids: Option<&[i64]>) -> Index {
+    let options = BuildOptions::new(kind, DIMENSIONS, metric);
+    Index::build(vectors, ids, &options, Control::default()).unwrap()
+}
+
+fn exact(index: &Index) -> Index {
+    let rows: Vec<(i64, Vec<f32>)> = index.rows().unwrap().collect::<Result<_, _>>().unwrap();
+    let (ids, vectors): (Vec<i64>, Vec<Vec<f32>>) = rows.into_iter().unzip();
+    build(
+        Kind::FlatF32,
+        index.options().metric,
+        &vectors.concat(),
+        Some(&ids),
+    )
+}
+
+fn recall(truth: &[Vec<Hit>], found: &[Vec<Hit>]) -> f64 {
+    let total: usize = truth.iter().map(Vec::len).sum();
+    let both = truth.iter().zip(found).map(|(truth, found)| {
+        let known = |hit: &&Hit| truth.iter().any(|other| other.id == hit.id);
+        found.iter().filter(known).count()
+    });
+    both.sum::<usize>() as f64 / total as f64
+}
+
+/// Checks 300 queries for each number of hits. `slack` is what targets may be missed by: a few standard errors.
+fn check(index: &Index, queries: &[f32], options: &SearchOptions<'_>, targets: &[f32], what: &str) {
+    let exact = exact(index);
+    for (k, slack) in [(1, 0.04), (10, 0.02), (100, 0.015)] {
+        let plain = SearchOptions {
+            allow: options.allow,
+            ..SearchOptions::default()
+        };
+        let truth = exact
+            .search_batch(queries, k, &plain, Control::default())
+            .unwrap();
+        for &target in targets {
+            let options = SearchOptions {
+                recall_target: Some(target),
+                ..*options
+            };
+            let found = index
+                .search_batch(queries, k, &options, Control::default())
+                .unwrap();
+            let got = recall(&truth, &found);
+            assert!(
+                got >= f64::from(target) - slack * f64::from(1.0 - target).sqrt() * 3.0,
+                "{what}, k {k}: {got} for {target}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_metric_keeps_its_promise() {
+    for (metric, sigma) in [
+        (Metric::Cosine, 0.0),
+        (Metric::L2, 0.0),
+        (Metric::InnerProduct, 0.0),
+        (Metric::InnerProduct, 1.0),
+    ] {
+        let queries = vectors(300, 99, 0.0);
+        for kind in [Kind::RabitqIvf, Kind::RabitqPlus] {
+            let index = build(kind, metric, &vectors(ROWS, 7, sigma), None);
+            let what = format!("{kind} {metric} sigma {sigma}");
+            check(
+                &index,
+                &queries,
+                &SearchOptions::default(),
+                &[0.9, 0.95, 0.99],
+                &what,
+            );
+        }
+    }
+}
+
+#[test]
+fn fewer_lists_are_visited_for_less() {
+    let index = build(
+        Kind::RabitqIvf,
+        Metric::Cosine,
+        &vectors(ROWS, 7, 0.0),
+        None,
+    );
+    let probed = |k: usize, target: f32| -> usize {
+        let options = SearchOptions {
+            recall_target: Some(target),
+            ..SearchOptions::default()
+        };
+        vectors(50, 99, 0.0)
+            .chunks_exact(DIMENSIONS)
+            .map(|query| {
+                let told = index
+                    .explain(query, k, &options, Control::default())
+                    .unwrap();
+                assert_eq!(told.expected_recall, Some(target));
+                assert!(!told.exact_scan && told.hits.len() == k);
+                assert!(told.rows_pruned <= told.rows_scanned && told.rows_scanned <= told.rows);
+                told.lists_probed
+            })
+            .sum()
+    };
+    let all = index.stats().lists * 50;
+    assert!(probed(10, 0.9) < probed(10, 0.99));
+    assert!(probed(1, 0.95) < probed(100, 0.95));
+    assert!(probed(10, 0.95) * 3 < all, "{} of {all}", probed(10, 0.95));
+}
+
+#[test]
+fn half_the_rows_may_change() {
+    for metric in [Metric::Cosine, Metric::InnerProduct, Metric::L2] {
+        let data = vectors(ROWS + ROWS / 2, 7, 0.2);
+        let index = build(Kind::RabitqIvf, metric, &data[..ROWS * DIMENSIONS], None);
+        let step = ROWS / 20;
+        for round in 0..10 {
+            let first = ROWS + round * step;
+            let ids: Vec<i64> = (first as i64..(first + step) as i64).collect();
+            let added = &data[first * DIMENSIONS..(first + step) * DIMENSIONS];
+            index.add(&ids, added, Control::default()).unwrap();
+            let gone: Vec<i64> = (0..step).map(|i| (i * 20 + round) as i64).collect();
+            assert_eq!(index.delete(&gone).unwrap(), step);
+        }
+        let queries = vectors(300, 99, 0.0);
+        let what = format!("{metric} after churn");
+        check(
+            &index,
+            &queries,
+            &SearchOptions::default(),
+            &[0.9, 0.99],
+            &what,
+        );
+        let folder = tempfile::tempdir().unwrap();
+        index
+            .save(&folder.path().join("a.rbq"), Control::default())
+            .unwrap();
+        let what = format!("{metric} after saving");
+        check(
+            &index,
+            &queries,
+            &SearchOptions::default(),
+            &[0.9, 0.99],
+            &what,
+        );
+    }
+}
+
+#[test]
+fn filters_find_what_they_let_through() {
+    let data = vectors(ROWS, 7, 0.0);
+    let index = build(Kind::RabitqIvf, Metric::Cosine, &data, None);
+    let exact = exact(&index);
+    let queries = vectors(300, 99, 0.0);
+    for share in [1000, 100, 10, 2] {
+        let wanted = ROWS / share;
+        let random: Vec<i64> = (0..ROWS as i64)
+            .filter(|id| id * 7919 % share as i64 == 0)
+            .collect();
+        let topic = exact.search(
+            &queries[..DIMENSIONS],
+            wanted,
+            &SearchOptions::default(),
+            Control::default(),
+        );
+        let topic: Vec<i64> = topic.unwrap().iter().map(|hit| hit.id).collect();
+        for (name, ids) in [("random", random), ("topic", topic)] {
+            let rows = ids.len();
+            let allow = AllowList::new(ids);
+            let options = SearchOptions {
+                allow: Some(&allow),
+                ..SearchOptions::default()
+            };
+            let what = format!("1 of {share} rows, {name}");
+            check(&index, &queries, &options, &[0.95], &what);
+            let query = &queries[..DIMENSIONS];
+            let told = index
+                .explain(query, ROWS, &options, Control::default())
+                .unwrap();
+            assert_eq!(told.hits.len(), rows, "{what}: all of them");
+            assert_eq!(told.allowed, Some(rows));
+            let told = index
+                .explain(query, 10, &options, Control::default())
+                .unwrap();
+            assert!(told.exact_scan || share < 100, "{what}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_cap_of_comparisons_holds() {
+    let index = build(
+        Kind::RabitqPlus,
+        Metric::Cosine,
+        &vectors(ROWS, 7, 0.0),
+        None,
+    );
+    for query in vectors(20, 99, 0.0).chunks_exact(DIMENSIONS) {
+        let options = SearchOptions {
+            rerank_factor: Some(20),
+            ..SearchOptions::default()
+        };
+        let told = index
+            .explain(query, 10, &options, Control::default())
+            .unwrap();
+        let free = index
+            .explain(query, 10, &SearchOptions::default(), Control::default())
+            .unwrap();
+        assert_eq!(told.hits.len(), 10);
+        assert!(free.rows_reranked > 200 || told.hits == free.hits);
+        assert_eq!(told.expected_recall, None);
+    }
+}
