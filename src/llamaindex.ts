@@ -1,6 +1,6 @@
-export { type A2AFunctionTool, type A2ARunOptions, a2aTool, a2aTools } from "./agents/llamaindex.js";
-export type { A2AToolInput, A2AToolOptions } from "./agents/remote-tool.js";
-export type { A2AToolsOptions } from "./agents/remote-tools.js";
+export { type A2AFunctionTool, type A2ARunOptions, a2aTool, a2aTools } from "./agents/tools/llamaindex.js";
+export type { A2AToolInput, A2AToolOptions } from "./agents/tools/remote-tool.js";
+export type { A2AToolsOptions } from "./agents/tools/remote-tools.js";
 export { OnnxEmbedding, type OnnxEmbeddingOptions } from "./embeddings/llamaindex.js";
 export {
   type RuLakeQueryParams,

@@ -1,7 +1,7 @@
 import { BlockList, isIPv4 } from "node:net";
 import { createGuardedFetch, type NetworkOptions, type ResolvedAddress } from "rulake/agents";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { addressRange } from "../../src/agents/address-range.js";
+import { addressRange } from "../../src/agents/http/address-range.js";
 import { failure, serve } from "./hostile-server.js";
 
 function guarded(network?: NetworkOptions) {

@@ -186,7 +186,7 @@ describe("webhooks", () => {
   );
 
   it("refuse wrong tokens and signatures, old reports and the same one twice", async () => {
-    const { signReport } = await import("../../src/agents/push-sender.js");
+    const { signReport } = await import("../../src/agents/serve/push-sender.js");
     const body = JSON.stringify({ task: task("COMPLETED") });
     const seconds = (offset = 0) => String(Math.floor(Date.now() / 1000) + offset);
     const post = (headers: Record<string, string>) =>
