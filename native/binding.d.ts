@@ -110,6 +110,8 @@ export declare class NativeCollection {
    * `CLOSED`.
    */
   get snapshotId(): string
+  /** What recovery has lost. */
+  get lost(): Array<string>
   /** Whether it was dropped from its lake. */
   get dropped(): boolean
   /** Records right now. */
@@ -726,6 +728,8 @@ export interface JobProgress {
 export interface LakeParameters {
   /** Without the right to write. */
   readOnly: boolean
+  /** As far as it is intact. */
+  recover: boolean
   /** Bytes of texts and metadata kept decompressed. */
   cacheBytes?: number | undefined
   /** Newest generations that stay readable. */

@@ -134,6 +134,12 @@ impl NativeCollection {
         guarded(env, || Ok(self.held.snapshot_id()?.to_string()))
     }
 
+    /// What recovery has lost.
+    #[napi(getter, catch_unwind)]
+    pub fn lost(&self) -> Vec<String> {
+        self.held.lost().to_vec()
+    }
+
     /// Whether it was dropped from its lake.
     #[napi(getter, catch_unwind)]
     pub fn dropped(&self) -> bool {

@@ -41,6 +41,8 @@ pub struct CollectionParameters {
 pub struct LakeParameters {
     /// Without the right to write.
     pub read_only: bool,
+    /// As far as it is intact.
+    pub recover: bool,
     /// Bytes of texts and metadata kept decompressed.
     #[napi(ts_type = "number | undefined")]
     pub cache_bytes: Option<f64>,
@@ -66,6 +68,7 @@ impl From<LakeParameters> for LakeOptions {
         } = default.retention;
         Self {
             read_only: parameters.read_only,
+            recover: parameters.recover,
             cache_bytes: parameters
                 .cache_bytes
                 .map_or(default.cache_bytes, |bytes| bytes as usize),

@@ -145,6 +145,11 @@ export class Collection<Meta extends object = Record<string, unknown>>
     return lakeCall(this.where("refresh"), undefined, () => handle.refresh());
   }
 
+  /** What was lost when the lake was opened with `recover`; empty if nothing was damaged. */
+  get lost(): readonly string[] {
+    return this.open("lost").lost;
+  }
+
   /** Reads every byte on disk and compares it with its digest, and the parts with one another. */
   async verify(): Promise<VerifyReport> {
     const where = this.where("verify");

@@ -20,6 +20,12 @@ export interface LakeOptions {
    * {@link Collection.refresh}.
    */
   readOnly?: boolean | undefined;
+  /**
+   * Open damaged collections as far as they are intact: the newest generation of which every byte is as written, and the
+   * log after it up to its first bad record. What is damaged is moved aside and told by {@link Collection.lost}. It reads
+   * everything, so say it only when opening has failed with `CORRUPT_FILE`. Not with `readOnly`.
+   */
+  recover?: boolean | undefined;
   /** Bytes of texts and metadata that are kept decompressed for the next reader. Default 64 MiB. */
   cacheBytes?: number | undefined;
   /** Which generations stay readable after newer ones. */
@@ -72,9 +78,13 @@ export class RuLake implements AsyncDisposable {
    */
   static async open(location: LakeLocation, options: LakeOptions = {}): Promise<RuLake> {
     const where = "RuLake.open()";
-    checkOptions(options, ["readOnly", "cacheBytes", "retain"], where);
+    checkOptions(options, ["readOnly", "recover", "cacheBytes", "retain"], where);
     const { readOnly = false, cacheBytes, retain } = options;
     if (typeof readOnly !== "boolean") throw invalidOption(where, "readOnly", "true or false", readOnly);
+    const { recover = false } = options;
+    if (typeof recover !== "boolean" || (recover && readOnly)) {
+      throw invalidOption(where, "recover", "true or false, and not true with readOnly", recover);
+    }
     checkWhole(cacheBytes, 0, where, "cacheBytes");
     checkOptions(retain, ["generations", "ms"], `${where}, retain`);
     checkWhole(retain?.generations, 1, where, "retain.generations");
@@ -85,6 +95,7 @@ export class RuLake implements AsyncDisposable {
     }
     const parameters = {
       readOnly,
+      recover,
       cacheBytes,
       retainGenerations: retain?.generations,
       retainMilliseconds: retain?.ms,

@@ -171,6 +171,12 @@ impl Collection {
         self.peek(|state| state.dimensions)
     }
 
+    /// What was lost when the lake was opened with [`crate::LakeOptions::recover`]; nothing if nothing was damaged.
+    #[must_use]
+    pub fn lost(&self) -> &[String] {
+        self.engine.lost()
+    }
+
     /// Whether it was dropped from its lake, through whatever handle.
     #[must_use]
     pub fn is_dropped(&self) -> bool {

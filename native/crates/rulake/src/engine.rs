@@ -57,6 +57,7 @@ pub(crate) struct Engine {
     /// Log bytes at which a flush has failed, for want of space perhaps: the next attempt waits for as much again.
     failed_at: AtomicU64,
     dropped: AtomicBool,
+    lost: Vec<String>,
     held: Mutex<Held>,
     /// For a reader.
     seen: Mutex<Seen>,
@@ -73,6 +74,8 @@ pub(crate) struct Opened {
     pub(crate) epoch: u64,
     /// Bytes of the logs that were replayed.
     pub(crate) replayed: u64,
+    /// What recovery has lost.
+    pub(crate) lost: Vec<String>,
 }
 
 impl Engine {
@@ -107,6 +110,7 @@ impl Engine {
             generation: AtomicU64::new(generation),
             failed_at: AtomicU64::new(0),
             dropped: AtomicBool::new(false),
+            lost: opened.lost,
             held: Mutex::default(),
             seen: Mutex::default(),
         }
@@ -249,6 +253,11 @@ impl Engine {
     /// Whether the collection was dropped.
     pub(crate) fn is_dropped(&self) -> bool {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// What recovery has lost.
+    pub(crate) fn lost(&self) -> &[String] {
+        &self.lost
     }
 
     /// For work in the background.

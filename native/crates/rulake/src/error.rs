@@ -282,7 +282,9 @@ impl Error {
             Self::Poisoned { .. } => {
                 "Check the disk, then close and open the lake again; everything acknowledged is kept."
             }
-            Self::Corrupt { .. } => "Restore the file from a backup; verify() lists every damage.",
+            Self::Corrupt { .. } => {
+                "Restore the file from a backup, or open with { recover: true }; verify() lists every damage."
+            }
             Self::BatchTooLarge { .. } => {
                 "Pass the records as a generator: they are then committed in several batches."
             }

@@ -19,17 +19,19 @@ use crate::segment::BlockCache;
 use crate::session::Session;
 use crate::state::{Shared, State};
 use crate::ulid::Ulid;
-use crate::{Error, Result, files, load, sealed, ulid};
+use crate::{Error, Result, files, load, recover, sealed, ulid};
 
 const LAKE_FILE: &str = "rulake.json";
 /// Start of the names of collections on their way out.
 const DROPPED: &str = ".dropped-";
 
 /// How a lake is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LakeOptions {
     /// Without the right to write, and without the lock: the lake is seen as it is now.
     pub read_only: bool,
+    /// Open damaged collections as far as they are intact; [`Collection::lost`] tells what is not.
+    pub recover: bool,
     /// Bytes of texts and metadata that are kept decompressed.
     pub cache_bytes: usize,
     /// Which generations stay readable after newer ones.
@@ -40,6 +42,7 @@ impl Default for LakeOptions {
     fn default() -> Self {
         Self {
             read_only: false,
+            recover: false,
             cache_bytes: 64 << 20,
             retention: Retention::default(),
         }
@@ -97,8 +100,8 @@ struct Place {
     lake: Mutex<Option<(Arc<Inner>, usize)>>,
 }
 
-/// Places by directory and the way it is opened.
-type Places = HashMap<(PathBuf, LakeOptions), Arc<Place>>;
+/// Places by directory and whether it is only read. The first handle's other options hold for all.
+type Places = HashMap<(PathBuf, bool), Arc<Place>>;
 
 static PLACES: LazyLock<Mutex<Places>> = LazyLock::new(Mutex::default);
 
@@ -117,7 +120,7 @@ impl Lake {
         }
         let path = path.canonicalize().at(path)?;
         let place = lock(&PLACES)
-            .entry((path.clone(), options))
+            .entry((path.clone(), options.read_only))
             .or_default()
             .clone();
         let mut lake = lock(&place.lake);
@@ -356,6 +359,7 @@ impl Inner {
                     head: None,
                     epoch: 0,
                     replayed: 0,
+                    lost: Vec::new(),
                 };
                 Engine::new(name, None, wanted, (false, Retention::default()), opened)
             }
@@ -381,10 +385,17 @@ impl Inner {
                 }
                 let LakeOptions {
                     read_only,
+                    recover,
                     retention,
                     ..
                 } = self.options;
-                let (settings, opened) = load::open(&dir, &self.cache, read_only)?;
+                let lost = if recover && !read_only {
+                    recover::set_aside(&dir)?
+                } else {
+                    Vec::new()
+                };
+                let (settings, mut opened) = load::open(&dir, &self.cache, read_only)?;
+                opened.lost = lost;
                 settings.check(name, opened.state.dimensions, options)?;
                 Engine::new(name, Some(dir), settings, (read_only, retention), opened)
             }

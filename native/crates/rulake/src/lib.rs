@@ -47,6 +47,7 @@ mod pin;
 mod queue;
 mod read;
 mod record;
+mod recover;
 mod refresh;
 mod replay;
 mod retention;

@@ -75,6 +75,7 @@ fn open_generation(
             head: Some(Head { manifest, digest }),
             epoch: epoch + 1,
             replayed,
+            lost: Vec::new(),
         },
     ))
 }

@@ -63,7 +63,7 @@ impl IndexChoice {
 }
 
 /// Which generations stay readable after newer ones: those that either rule keeps, and the newest in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// The newest ones, at least 1.
     pub generations: u64,

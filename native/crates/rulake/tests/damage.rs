@@ -297,3 +297,130 @@ fn a_missing_log_is_noticed() {
     fs::remove_file(logs.remove(1)).unwrap();
     assert_eq!(open(dir.path()).err().unwrap().code(), "CORRUPT_FILE");
 }
+
+/// Files that stand for one another: of the same name, or logs, manifests, masks.
+fn role(file: &Path) -> String {
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let generic: String = name.chars().filter(|c| !c.is_ascii_digit()).collect();
+    format!("{:?} {generic}", file.extension())
+}
+
+#[test]
+fn no_file_takes_the_place_of_another_unnoticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = sample(dir.path());
+    let all = files(&dir.path().join("docs"));
+    let mut swaps = 0;
+    for (i, a) in all.iter().enumerate() {
+        for b in &all[i + 1..] {
+            if role(a) != role(b) {
+                continue;
+            }
+            swaps += 1;
+            let (old_a, old_b) = (fs::read(a).unwrap(), fs::read(b).unwrap());
+            fs::write(a, &old_b).unwrap();
+            fs::write(b, &old_a).unwrap();
+            match look(dir.path()).and_then(|(_lake, docs)| content(&docs)) {
+                Err(error) => assert_eq!(error.code(), "CORRUPT_FILE", "{a:?} {b:?}: {error}"),
+                Ok(all) => assert_eq!(all, expected, "{a:?} {b:?}"),
+            }
+            fs::write(a, &old_a).unwrap();
+            fs::write(b, &old_b).unwrap();
+        }
+    }
+    assert!(swaps >= 6, "{swaps}");
+}
+
+#[test]
+fn a_missing_or_foreign_file_is_noticed_or_not_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = sample(dir.path());
+    let last_log = files(&dir.path().join("docs/wal")).pop().unwrap();
+    for file in files(&dir.path().join("docs")) {
+        let bytes = fs::read(&file).unwrap();
+        for foreign in [
+            None,
+            Some(&b"%PDF-1.7 something else altogether"[..]),
+            Some(&b""[..]),
+        ] {
+            match foreign {
+                None => fs::remove_file(&file).unwrap(),
+                Some(content) => fs::write(&file, content).unwrap(),
+            }
+            match look(dir.path()).and_then(|(_lake, docs)| content(&docs)) {
+                Err(error) => {
+                    let known = ["CORRUPT_FILE", "FILE_NOT_FOUND", "IO"].contains(&error.code());
+                    assert!(known, "{file:?}: {error}");
+                }
+                Ok(all) if all == expected => {}
+                // Without the last log, or its beginning, the collection is what it was before it; nobody can tell.
+                // Without the newest manifest it is the generation before, and the log after that.
+                Ok(_) => assert!(file == last_log, "{file:?}"),
+            }
+            fs::write(&file, &bytes).unwrap();
+        }
+    }
+    assert_eq!(
+        look(dir.path())
+            .and_then(|(_lake, docs)| content(&docs))
+            .unwrap(),
+        expected
+    );
+}
+
+#[test]
+fn recovery_opens_what_is_intact_and_says_what_is_lost() {
+    let recover = LakeOptions {
+        recover: true,
+        ..LakeOptions::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let pristine = dir.path().join("pristine");
+    let expected = sample(&pristine);
+    let mut told = 0;
+    for file in files(&pristine.join("docs")) {
+        let relative = file.strip_prefix(&pristine).unwrap();
+        let place = dir.path().join("damaged");
+        copy(&pristine, &place);
+        let mut bytes = fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x20;
+        fs::write(place.join(relative), bytes).unwrap();
+        let lake = Lake::open(&place, recover).unwrap();
+        let docs = lake
+            .collection("docs", CollectionOptions::default())
+            .unwrap();
+        let found = content(&docs).unwrap();
+        let is_log = file.extension().is_some_and(|extension| extension == "log");
+        if docs.lost().is_empty() {
+            assert_eq!(found, expected, "{relative:?}");
+        } else {
+            told += 1;
+            // Of the damaged generation everything is in the one before it and in the log.
+            assert!(
+                found == expected || is_log,
+                "{relative:?}: {:?}",
+                docs.lost()
+            );
+            assert!(place.join("docs").read_dir().unwrap().any(|entry| {
+                entry
+                    .unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("damaged-")
+            }));
+        }
+        put(&docs, "after", 9);
+        docs.compact().unwrap();
+        lake.close().unwrap();
+        let (lake, docs) = open(&place).unwrap();
+        assert_eq!(
+            docs.len(),
+            found.len() + usize::from(!found.contains_key("after"))
+        );
+        assert_eq!(docs.verify(None).unwrap().problems, [], "{relative:?}");
+        drop(lake);
+        fs::remove_dir_all(&place).unwrap();
+    }
+    assert!(told >= 5, "{told}");
+}

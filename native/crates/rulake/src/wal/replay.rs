@@ -106,6 +106,45 @@ pub(crate) fn read_log(
     })
 }
 
+/// How much of a log is intact, and whether what follows is damage rather than the mark of a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Intact {
+    pub(crate) good: u64,
+    pub(crate) length: u64,
+    pub(crate) last: u64,
+    pub(crate) damaged: bool,
+}
+
+/// Reads a log as far as it goes.
+pub(crate) fn intact(path: &Path, header: LogHeader) -> Result<Intact> {
+    let bytes = std::fs::read(path).at(path)?;
+    let length = bytes.len() as u64;
+    let mut last = header.first_sequence.saturating_sub(1);
+    let mut at = 0;
+    if check_header(path, &bytes, header).is_ok() {
+        at = LOG_HEADER;
+        while let Some(found) = bytes.get(at..).and_then(record::decode) {
+            let expected = if found.header.kind == Kind::Mark {
+                last
+            } else {
+                last + 1
+            };
+            if found.header.sequence != expected {
+                break;
+            }
+            last = expected;
+            at += HEADER + found.payload.len();
+        }
+    }
+    let (good, damaged) = (at as u64, read_log(path, header, |_| Ok(())).is_err());
+    Ok(Intact {
+        good,
+        length,
+        last,
+        damaged,
+    })
+}
+
 /// A log that was created completely has a header that is not all zeros: then a mismatch is damage.
 fn looks_whole(bytes: &[u8]) -> bool {
     bytes.len() >= LOG_HEADER

@@ -1,0 +1,120 @@
+//! Opening a damaged collection: as much of it as is intact.
+//!
+//! The newest generation of which every byte is as written is taken, and the log after it up to its first bad record.
+//! Damaged manifests and logs are moved into `damaged-<time>`, and told.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use crate::error::IoContext;
+use crate::manifest::{self, Manifest, now};
+use crate::{Error, Result, digest, files, wal};
+
+/// Sets aside what is damaged, so that opening succeeds. Tells what was lost; nothing if nothing is damaged.
+///
+/// # Errors
+/// `CORRUPT_FILE` if no generation is intact; `IO`.
+pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
+    let mut aside = Aside {
+        dir,
+        place: dir.join(format!("damaged-{}", now())),
+        lost: Vec::new(),
+    };
+    let mut newest = None;
+    let mut damaged = Vec::new();
+    for generation in manifest::generations(dir)?.into_iter().rev() {
+        match check(dir, generation) {
+            Ok(manifest) => newest = newest.or(Some(manifest.sequence)),
+            Err(error) => damaged.push((generation, error)),
+        }
+    }
+    let Some(sequence) = newest else {
+        // All stays as it is.
+        let nothing = || Error::corrupt(&manifest::dir(dir), "there is no manifest");
+        return Err(damaged
+            .into_iter()
+            .next()
+            .map_or_else(nothing, |(_, error)| error));
+    };
+    for (generation, error) in damaged {
+        aside.take(&manifest::path(dir, generation))?;
+        aside.lost.push(format!("generation {generation}: {error}"));
+    }
+    files::sync_dir(&manifest::dir(dir))?;
+    aside.logs(sequence)?;
+    Ok(aside.lost)
+}
+
+/// Reads every byte of a generation.
+fn check(dir: &Path, generation: u64) -> Result<Manifest> {
+    let (manifest, _) = manifest::read(dir, generation)?;
+    for file in manifest.files() {
+        let path = dir.join(&file.name);
+        let (length, shake256) = digest::of_file(&path)?;
+        if (length, &shake256) != (file.length, &file.shake256) {
+            let reason = format!("{length} bytes of digest {shake256}, the manifest states others");
+            return Err(Error::corrupt(&path, reason));
+        }
+    }
+    Ok(manifest)
+}
+
+struct Aside<'a> {
+    dir: &'a Path,
+    place: PathBuf,
+    lost: Vec<String>,
+}
+
+impl Aside<'_> {
+    /// Moves a file away.
+    fn take(&self, path: &Path) -> Result<()> {
+        files::create_dir(&self.place)?;
+        let target = self.place.join(path.file_name().unwrap_or_default());
+        fs::rename(path, &target).at(path)?;
+        files::sync_dir(&self.place)
+    }
+
+    /// Keeps the logs from a sequence on as far as they are intact and without gaps.
+    fn logs(&mut self, sequence: u64) -> Result<()> {
+        let wal = wal::dir(self.dir);
+        let logs = wal::list(&wal)?;
+        let mut reached = sequence;
+        let mut ended = false;
+        for (i, (header, path)) in logs.iter().enumerate() {
+            let next = logs.get(i + 1).map(|(next, _)| next.first_sequence);
+            if next.is_some_and(|next| next <= sequence + 1) {
+                continue;
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if ended || header.first_sequence > reached + 1 {
+                self.lost.push(format!(
+                    "{name}: all of it, for what comes before it is missing"
+                ));
+                self.take(path)?;
+                ended = true;
+                continue;
+            }
+            let intact = wal::intact(path, *header)?;
+            reached = reached.max(intact.last);
+            // The end of the last log may be torn by a crash: opening sees to it.
+            if intact.good == intact.length || i + 1 == logs.len() && !intact.damaged {
+                continue;
+            }
+            self.lost.push(format!(
+                "{name}: what follows the change of sequence {}, {} bytes",
+                intact.last,
+                intact.length - intact.good
+            ));
+            ended = true;
+            let bytes = fs::read(path).at(path)?;
+            self.take(path)?;
+            if intact.good > 0 {
+                let kept = usize::try_from(intact.good).unwrap_or(usize::MAX);
+                fs::write(path, bytes.get(..kept).unwrap_or(&bytes)).at(path)?;
+                let file = OpenOptions::new().write(true).open(path).at(path)?;
+                file.sync_all().at(path)?;
+            }
+        }
+        files::sync_dir(&wal)
+    }
+}

@@ -1,0 +1,221 @@
+//! Power cuts: a process is traced at the level of write, fsync, rename and the like, and every prefix of what it did is
+//! put on a disk that has forgotten what was not synced. Whatever was acknowledged must be there, and nothing by halves.
+#![cfg(target_os = "linux")]
+
+mod trace;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use rulake::{
+    Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, Selection,
+};
+use trace::{CUTS, Call, Disk};
+
+const STEPS: i32 = 22;
+
+type Content = BTreeMap<String, String>;
+
+fn batch(records: &[(String, i32)]) -> Batch {
+    let mut batch = Batch::new();
+    for (id, n) in records {
+        let vector = [*n as f32, 1.0, 2.0];
+        batch
+            .push_with_vector(id.clone(), &vector, Some(format!("text {n}")), None)
+            .unwrap();
+    }
+    batch
+}
+
+/// The records that a step writes, three at a time.
+fn records(step: i32) -> Vec<(String, i32)> {
+    (0..3)
+        .map(|i| (format!("r{}", (step + i * 2) % 7), step))
+        .collect()
+}
+
+/// What each step does to `docs` and to `ledger`, in a model.
+fn model(step: i32, docs: &mut Content, ledger: &mut Content) {
+    match step % 5 {
+        3 => docs.retain(|id, _| id != "r1" && id != "r4"),
+        4 => {
+            docs.remove("r2");
+            ledger.insert(format!("s{step}"), format!("text {step}"));
+            docs.extend(
+                records(step)
+                    .into_iter()
+                    .map(|(id, n)| (id, format!("text {n}"))),
+            );
+        }
+        _ => docs.extend(
+            records(step)
+                .into_iter()
+                .map(|(id, n)| (id, format!("text {n}"))),
+        ),
+    }
+}
+
+fn open(path: &Path) -> (Lake, Collection, Collection) {
+    let lake = Lake::open(path, LakeOptions::default()).unwrap();
+    let docs = lake
+        .collection("docs", CollectionOptions::default())
+        .unwrap();
+    let ledger = lake
+        .collection("ledger", CollectionOptions::default())
+        .unwrap();
+    (lake, docs, ledger)
+}
+
+/// The process that is traced. Each step is noted in `acks` once it is acknowledged.
+fn work(path: &Path) {
+    let (mut lake, mut docs, mut ledger) = open(path);
+    let mut acks = File::create(path.parent().unwrap().join("lake-acks")).unwrap();
+    for step in 0..STEPS {
+        match step % 5 {
+            3 => {
+                let ids = Selection::Ids(vec!["r1".into(), "r4".into()]);
+                docs.delete_and_wait(ids, Durability::Fsync).unwrap();
+            }
+            4 => {
+                let session = lake.session().unwrap();
+                session
+                    .delete("docs", &Selection::Ids(vec!["r2".into()]))
+                    .unwrap();
+                session.upsert("docs", batch(&records(step))).unwrap();
+                session
+                    .upsert("ledger", batch(&[(format!("s{step}"), step)]))
+                    .unwrap();
+                session.commit().unwrap();
+            }
+            _ => {
+                docs.upsert_and_wait(batch(&records(step)), Durability::Fsync)
+                    .unwrap();
+            }
+        }
+        acks.write_all(b".").unwrap();
+        match step {
+            5 | 12 | 13 => docs.compact().unwrap(),
+            14 => ledger.compact().unwrap(),
+            9 | 17 => {
+                lake.close().unwrap();
+                (lake, docs, ledger) = open(path);
+            }
+            _ => {}
+        }
+    }
+    lake.close().unwrap();
+}
+
+fn content(collection: &Collection) -> Content {
+    let include = Include {
+        text: true,
+        vector: true,
+        ..Include::default()
+    };
+    let mut scan = collection.scan(None, include).unwrap();
+    let chunk = scan.next_chunk(1000, usize::MAX, None).unwrap();
+    chunk
+        .into_iter()
+        .map(|found| {
+            let text = found.text.unwrap();
+            assert_eq!(format!("text {}", found.vector.unwrap()[0]), text);
+            (found.id, text)
+        })
+        .collect()
+}
+
+#[test]
+fn after_a_power_cut_at_any_call_what_was_acknowledged_is_there() {
+    if let Ok(path) = std::env::var("RULAKE_CRASH_WORK") {
+        work(Path::new(&path));
+        return;
+    }
+    // A memory file system makes the thousand openings quick; what a power cut leaves is up to the model anyway.
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    };
+    let shim = dir.path().join("shim.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/shim.c");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&shim)
+        .arg(&source)
+        .arg("-ldl")
+        .status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        println!("skipped: no C compiler to build tests/crash/shim.c with");
+        return;
+    }
+    // Watched are this directory and `lake-acks` beside it.
+    let root = dir.path().join("traced");
+    fs::create_dir(&root).unwrap();
+    let log = dir.path().join("log");
+    let status = Command::new(std::env::current_exe().unwrap())
+        .env("LD_PRELOAD", &shim)
+        .env("RULAKE_TRACE_ROOT", &root)
+        .env("RULAKE_TRACE", &log)
+        .env("RULAKE_CRASH_WORK", root.join("lake"))
+        .status();
+    assert!(status.unwrap().success());
+    check(&root, &trace::read(&log), dir.path());
+}
+
+fn check(root: &Path, calls: &[Call], scratch: &Path) {
+    let (mut docs, mut ledger) = (Content::new(), Content::new());
+    let mut states = vec![(docs.clone(), ledger.clone())];
+    for step in 0..STEPS {
+        model(step, &mut docs, &mut ledger);
+        states.push((docs.clone(), ledger.clone()));
+    }
+    let syncs = calls
+        .iter()
+        .filter(|call| matches!(call, Call::Sync(_)))
+        .count();
+    assert!(
+        calls.len() > 200 && syncs > 60,
+        "{} calls, {syncs} syncs",
+        calls.len()
+    );
+    let (mut disk, mut acknowledged, mut tried) = (Disk::new(root), 0, 0);
+    for (i, call) in calls.iter().enumerate() {
+        disk.apply(call);
+        if matches!(call, Call::Write(path, ..) if path.ends_with("lake-acks")) {
+            acknowledged += 1;
+        }
+        for cut in CUTS {
+            let target = scratch.join("after");
+            disk.restore(root, cut, &target);
+            let found = {
+                let (lake, docs, ledger) = open(&target.join("lake"));
+                let found = (content(&docs), content(&ledger));
+                if i % 16 == 0 {
+                    assert_eq!(docs.verify(None).unwrap().problems, [], "call {i}, {cut:?}");
+                    docs.upsert_and_wait(batch(&[("x".into(), 1)]), Durability::Fsync)
+                        .unwrap();
+                    docs.compact().unwrap();
+                }
+                lake.close().unwrap();
+                found
+            };
+            let next = (acknowledged + 1).min(states.len() - 1);
+            assert!(
+                found == states[acknowledged] || found == states[next],
+                "after call {i} of {}, {call:?}, {cut:?}: {acknowledged} steps were acknowledged, found {found:?}",
+                calls.len()
+            );
+            fs::remove_dir_all(&target).unwrap();
+            tried += 1;
+        }
+    }
+    assert_eq!(acknowledged, STEPS as usize);
+    println!(
+        "{tried} power cuts in {} calls, {syncs} of them fsyncs",
+        calls.len()
+    );
+}
