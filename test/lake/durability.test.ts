@@ -182,7 +182,7 @@ describe.skipIf(process.platform === "win32")("a disk that takes no more", () =>
   it("fails the write, refuses later ones, keeps reading, and loses nothing acknowledged", async () => {
     const place = scratch();
     const work = `
-      import { type Collection, RuLake, type RuLakeError } from "rulake";
+      import { RuLake } from "rulake";
       const lake = await RuLake.open(${JSON.stringify(place)});
       const docs = await lake.collection("docs");
       const codes = [];
