@@ -6,6 +6,7 @@ import {
   IndexError,
   loadIndex,
   RabitqIndex,
+  RabitqIvfIndex,
   RabitqPlusIndex,
   RuLakeError,
   recommend,
@@ -364,14 +365,16 @@ describe("recommend", () => {
       expected: { recall: 1 },
     });
     const large = recommend(1_000_000, 384, 0.99);
-    expect(large).toMatchObject({ index: "rabitq-plus", options: { bits: 5 } });
+    expect(large).toMatchObject({ index: "rabitq-ivf", options: { bits: 5 } });
     expect(large.why).toMatch(/\w+ \w+/);
     expect(large.expected.recall).toBeGreaterThanOrEqual(0.99);
+    expect(recommend(40_000, 384, 0.99)).toMatchObject({ index: "rabitq-plus", options: { bits: 5 } });
+    expect(recommend(40_000, 384, 0.9)).toMatchObject({ index: "rabitq-asym", options: { bits: 5 } });
   });
 
   it("gives options that build accepts", async () => {
-    const { options } = recommend(1_000_000, dimensions, 0.99);
-    expect((await RabitqPlusIndex.build(vectors, options)).size).toBe(6);
+    const { options } = recommend(100_000_000, dimensions, 0.99);
+    expect((await RabitqIvfIndex.build(vectors, options)).size).toBe(6);
   });
 
   it("refuses nonsense", async () => {

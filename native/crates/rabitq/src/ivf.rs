@@ -15,7 +15,7 @@ use crate::part::{Codes, Part, order_by_id};
 use crate::row::EncodedRow;
 use crate::section::Section;
 use crate::table::Table;
-use crate::{Bits, Control, Metric, Result};
+use crate::{Bits, BuildOptions, Control, Metric, Result};
 
 /// Lists for `n` rows: this many times the square root.
 const LISTS_PER_ROOT: f64 = 4.0;
@@ -54,7 +54,7 @@ pub(crate) fn build(
     control: Control<'_>,
 ) -> Result<Part> {
     let (padded, rows) = (shape.rotation.padded(), table.norms.len());
-    let wanted = wanted_lists(shape, rows);
+    let wanted = wanted_lists(&shape.options, rows);
     let sample = (wanted * SAMPLE_PER_LIST).min(rows);
     control.report("cluster", 0, sample);
     let mut points = vec![0.0; sample * padded];
@@ -76,8 +76,8 @@ pub(crate) fn build(
 }
 
 /// Lists for so many rows.
-pub(crate) fn wanted_lists(shape: &Shape, rows: usize) -> usize {
-    let wanted = match shape.options.lists {
+pub(crate) fn wanted_lists(options: &BuildOptions, rows: usize) -> usize {
+    let wanted = match options.lists {
         Some(lists) => lists as usize,
         None => (LISTS_PER_ROOT * (rows as f64).sqrt()) as usize,
     };

@@ -155,7 +155,7 @@ impl Shape {
                 members[list as usize].push(row as u32);
             }
         }
-        let mean = own.len() as f64 / wanted_lists(self, own.len()) as f64;
+        let mean = own.len() as f64 / wanted_lists(&self.options, own.len()) as f64;
         let most = (SPLIT * mean).max(2.0 * MIN_LIST as f64);
         let largest = members.iter().map(Vec::len).max().unwrap_or(0);
         let large = |list: &usize| members[*list].len() as f64 > most;
