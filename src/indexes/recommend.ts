@@ -1,7 +1,7 @@
 import { IndexError } from "../errors.js";
 import { native } from "../native.js";
 import { describe, invalidOption } from "../options.js";
-import { type BuildOptions, checkDimensions, type IndexKind } from "./build-options.js";
+import { checkDimensions, type IndexKind, type RabitqIvfBuildOptions } from "./build-options.js";
 import { callNative } from "./failure.js";
 
 /** Short names of the index classes. */
@@ -14,7 +14,7 @@ export interface Recommendation {
   /** The index, by its class name. */
   kind: IndexKind;
   /** What to pass to its `build`. */
-  options: Pick<BuildOptions, "dimensions" | "bits">;
+  options: Pick<RabitqIvfBuildOptions, "dimensions" | "bits">;
   /** One sentence of reasons. */
   why: string;
   /** Measured on text embeddings; other data may differ. */
@@ -63,7 +63,7 @@ export function recommend(n: number, dimensions: number, recallTarget = 0.99): R
   }
   const advice = callNative(where, () => native().advise(n, dimensions, recallTarget));
   const kind = advice.kind as IndexKind;
-  const bits = advice.bits as BuildOptions["bits"];
+  const bits = advice.bits as RabitqIvfBuildOptions["bits"];
   return {
     index: names[kind],
     kind,
