@@ -130,7 +130,8 @@ impl<'a> Sweep<'a> {
             }
         }
         survivors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
-        observer.scanned(span.rows, span.rows - picks.len() - compared);
+        // Saturating: damaged factors can give infinite limits, and seeds are then picked again.
+        observer.scanned(span.rows, span.rows.saturating_sub(picks.len() + compared));
         observer.spent(Stage::Scan, start);
         let start = observer.now();
         for &(_, lower, pick) in survivors.iter() {
