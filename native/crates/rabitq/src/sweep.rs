@@ -130,7 +130,7 @@ impl<'a> Sweep<'a> {
             }
         }
         survivors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
-        // Saturating: damaged factors can give infinite limits, and seeds are then picked again.
+        // Saturating: damaged factors can let slots in that fill up the last block and are no rows.
         observer.scanned(span.rows, span.rows.saturating_sub(picks.len() + compared));
         observer.spent(Stage::Scan, start);
         let start = observer.now();
