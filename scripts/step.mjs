@@ -87,7 +87,7 @@ export function report(
 /** The part of an output that tells why it failed: without passed tests and compile progress, at most 120 lines. */
 export function explain(/** @type {Outcome} */ { output, log }) {
   const noise =
-    /^\s*(Compiling|Downloaded|Downloading|Checking|Updating|Locking|Finished|Fresh|Running) |^test .* (ok|ignored)$/;
+    /^\s*(Compiling|Downloaded|Downloading|Checking|Updating|Locking|Finished|Fresh|Running) |^test .* (ok|ignored)$|^\s*✓ |^\s*$/;
   const lines = output
     .trimEnd()
     .split("\n")

@@ -44,9 +44,9 @@ describe("a bundle that is closed", () => {
     const docs = await lake.collection("docs");
     await docs.upsert(Array.from({ length: 20_000 }, (_, i) => ({ id: `${i}`, vector: noise(64, i + 1) })));
     const { files = [] } = await docs.publishBundle(dir, { rbpx: false });
-    const [early = 0, late = 0] = JSON.parse((await run(process.execPath, [bundleOpener, dir, "60"])).stdout);
+    const [early = 0, late = 0] = JSON.parse((await run(process.execPath, [bundleOpener, dir, "25"])).stdout);
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-    // 55 of them.
-    expect((late - early) / bytes).toBeLessThan(10);
+    // 20 of them.
+    expect((late - early) / bytes).toBeLessThan(6);
   });
 });
