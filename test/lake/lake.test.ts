@@ -118,12 +118,12 @@ describe("a lake", () => {
     expect(read.size).toBe(1);
     expect(await read.search([1, 2])).toMatchObject([{ id: "a", text: "x" }]);
     for (const work of [
-      read.upsert([{ vector: [1, 2] }]),
-      read.delete({ all: true }),
-      read.compact(),
-      reader.drop("docs"),
+      () => read.upsert([{ vector: [1, 2] }]),
+      () => read.delete({ all: true }),
+      () => read.compact(),
+      () => reader.drop("docs"),
     ]) {
-      expect((await failure(work)).code).toBe("READ_ONLY");
+      expect((await failure(work())).code).toBe("READ_ONLY");
     }
     const missing = await failure(reader.collection("dcs"));
     expect(missing.code).toBe("COLLECTION_NOT_FOUND");
