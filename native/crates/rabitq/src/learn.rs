@@ -200,6 +200,7 @@ fn run(
     for span in &spans {
         sweep.by_bounds(span, &mut top, &mut ())?;
     }
+    sweep.finish(&mut top, &mut ())?;
     let mut others = top.into_sorted();
     others.retain(|candidate| candidate.row != row as u64);
     let Some(last) = others.last() else {

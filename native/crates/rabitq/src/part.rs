@@ -64,6 +64,21 @@ impl Part {
         self.ids.len()
     }
 
+    /// Asks for what comparing a row by its raw vector takes beside the vector, ahead of it.
+    pub(crate) fn prefetch_places(&self, row: usize) {
+        self.norms.prefetch(row..row + 1);
+        if let Some(raw) = &self.raw {
+            raw.prefetch_slot(row);
+        }
+    }
+
+    /// Asks for the raw vector of a row, ahead of its comparison.
+    pub(crate) fn prefetch_vector(&self, row: usize) {
+        if let Some(raw) = &self.raw {
+            raw.prefetch(row);
+        }
+    }
+
     /// A row's place in insertion order.
     pub(crate) fn order(&self, row: usize) -> Result<usize> {
         match &self.lists {

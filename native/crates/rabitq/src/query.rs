@@ -260,6 +260,20 @@ impl Estimator {
     }
 }
 
+/// Which of 4 coordinates each of their 16 subsets has: bit `j` of its number stands for coordinate `j`.
+const SUBSETS: [[f32; 4]; 16] = {
+    let mut subsets = [[0.0; 4]; 16];
+    let mut at = 0;
+    while at < 64 {
+        subsets[at / 4][at % 4] = ((at / 4) >> (at % 4) & 1) as f32;
+        at += 1;
+    }
+    subsets
+};
+
+/// Added to a small number that is not negative, it leaves the nearest integer in the last bits.
+const ROUNDS: f32 = (1u32 << 23) as f32;
+
 /// For each 4 coordinates the 16 sums of their subsets, as 8-bit steps above the group's smallest sum.
 /// Returns the table, the step, and the total of the smallest sums.
 pub(crate) fn lookup_table(rotated: &[f32]) -> (Vec<u8>, f32, f32) {
@@ -269,21 +283,15 @@ pub(crate) fn lookup_table(rotated: &[f32]) -> (Vec<u8>, f32, f32) {
         .fold(0.0, f32::max);
     let delta = widest / 255.0;
     let inverse = if delta > 0.0 { 1.0 / delta } else { 0.0 };
-    let mut lut = Vec::with_capacity(rotated.len() * 4);
+    let mut lut = vec![0; rotated.len() * 4];
     let mut lowest = 0.0f64;
-    for q in rotated.chunks_exact(4) {
+    for (q, steps) in rotated.chunks_exact(4).zip(lut.chunks_exact_mut(16)) {
         let smallest: f32 = q.iter().map(|v| v.min(0.0)).sum();
         lowest += f64::from(smallest);
-        let mut sums = [0.0f32; 16];
-        for (bit, &value) in q.iter().enumerate() {
-            for code in 0..1 << bit {
-                sums[code | 1 << bit] = sums[code] + value;
-            }
+        for (step, [a, b, c, d]) in steps.iter_mut().zip(SUBSETS) {
+            let sum = q[0] * a + q[1] * b + q[2] * c + q[3] * d;
+            *step = ((sum - smallest) * inverse + ROUNDS).to_bits() as u8;
         }
-        lut.extend(
-            sums.iter()
-                .map(|sum| ((sum - smallest) * inverse + 0.5) as i32 as u8),
-        );
     }
     (lut, delta, lowest as f32)
 }

@@ -123,6 +123,25 @@ impl RawRows {
         }
     }
 
+    /// Asks for the place of a row's vector ahead of its use.
+    pub(crate) fn prefetch_slot(&self, row: usize) {
+        if let Some(slots) = &self.slots {
+            slots.prefetch(row..row + 1);
+        }
+    }
+
+    /// Asks for the vector of a row ahead of its use.
+    pub(crate) fn prefetch(&self, row: usize) {
+        let Ok((chunk, row)) = self.slot(row).and_then(|slot| self.locate(slot)) else {
+            return;
+        };
+        let numbers = row * self.width..(row + 1) * self.width;
+        match &chunk.values {
+            Values::F32(values) => values.prefetch(numbers),
+            Values::F16(halves) => halves.values.prefetch(numbers),
+        }
+    }
+
     fn slot(&self, row: usize) -> Result<usize> {
         match &self.slots {
             None => Ok(row),

@@ -11,6 +11,9 @@ use crate::{Metric, Result};
 /// Lists whose codes are compared whole, for each list that is wanted, and beside them: sign codes tell near lists only roughly.
 const SPARE: (usize, usize) = (2, 16);
 
+/// Lists whose codes are asked for before they are looked at.
+const AHEAD: usize = 6;
+
 /// By product, the best rows of a list lie so many radii beyond its centroid, about: long rows are found where lists are wide.
 const LEAD: f32 = 0.7;
 
@@ -23,16 +26,34 @@ pub(crate) struct Route<'a> {
     /// What is the same for all lists.
     reach: Reach,
     sums: Vec<u32>,
-    estimates: Vec<f32>,
+    /// By the best that is known of each.
+    distances: Vec<f32>,
     /// Lists whose whole code was not looked at yet, in no order.
-    rough: Vec<u32>,
-    /// Those that were and still wait with the key they are ordered by, nearest last.
-    waiting: Vec<(f32, Stop)>,
+    rough: Vec<Key>,
+    /// Those that were and still wait, in no order.
+    waiting: Vec<Key>,
     /// What a list is nearer for each unit of its radius.
     lead: f32,
     radii: &'a [f32],
     /// Lists handed out.
     taken: usize,
+}
+
+/// A list and its distance in one number that sorts the farthest first, equal ones by falling number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u64);
+
+impl Key {
+    fn new(distance: f32, list: usize) -> Self {
+        let bits = distance.to_bits();
+        // As an integer a float grows with its value if it is positive, and falls if it is negative.
+        let ascending = bits ^ (((bits as i32 >> 31) as u32) | 1 << 31);
+        Self(!(u64::from(ascending) << 32 | list as u64))
+    }
+
+    fn list(self) -> u32 {
+        !self.0 as u32
+    }
 }
 
 /// A list on the way of a query.
@@ -73,6 +94,8 @@ impl<'a> Route<'a> {
         for (estimate, radius) in estimates.iter_mut().zip(radii) {
             *estimate -= lead * radius;
         }
+        let nearness = estimates.iter().take(lists.count()).enumerate();
+        let rough = nearness.map(|(list, &estimate)| Key::new(estimate, list));
         Ok(Self {
             lead,
             radii,
@@ -82,8 +105,8 @@ impl<'a> Route<'a> {
             codes: routes.rows.all()?,
             reach,
             sums,
-            estimates,
-            rough: (0..lists.count() as u32).collect(),
+            rough: rough.collect(),
+            distances: estimates,
             waiting: vec![],
             taken: 0,
         })
@@ -101,34 +124,43 @@ impl<'a> Route<'a> {
             self.look_at(more);
         }
         let rest = self.waiting.len().saturating_sub(wanted);
+        if rest > 0 {
+            self.waiting.select_nth_unstable(rest);
+        }
+        self.waiting[rest..].sort_unstable();
         let nearest = self.waiting.drain(rest..).rev();
-        nearest.map(|(_, stop)| stop).collect()
+        let stops = nearest.map(|key| Stop {
+            list: key.list(),
+            distance: self.distances[key.list() as usize],
+        });
+        stops.collect()
     }
 
     fn look_at(&mut self, more: usize) {
-        let Self {
-            rough, estimates, ..
-        } = self;
-        let rest = rough.len() - more;
+        let rest = self.rough.len() - more;
         if rest > 0 {
             // The nearest to the end, where they are taken off.
-            rough.select_nth_unstable_by(rest, |a, b| {
-                estimates[*b as usize].total_cmp(&estimates[*a as usize])
-            });
+            self.rough.select_nth_unstable(rest);
         }
         let width = self.lists.routes.row_bytes();
-        for list in self.rough.drain(rest..) {
-            let at = list as usize;
-            let code = &self.codes[at * width..(at + 1) * width];
+        let code = |key: Key| {
+            let at = key.list() as usize;
+            &self.codes[at * width..(at + 1) * width]
+        };
+        let chosen = &self.rough[rest..];
+        for (i, &key) in chosen.iter().enumerate() {
+            if let Some(&later) = chosen.get(i + AHEAD) {
+                simd::prefetch(code(later));
+            }
+            let (at, code) = (key.list() as usize, code(key));
             let (distance, _) =
                 self.estimator
                     .refine(self.kernels, self.reach, self.sums[at], code);
             let lead = self.radii.get(at).map_or(0.0, |radius| self.lead * radius);
-            self.waiting
-                .push((distance - lead, Stop { list, distance }));
+            self.distances[at] = distance;
+            self.waiting.push(Key::new(distance - lead, at));
         }
-        self.waiting
-            .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.list.cmp(&a.1.list)));
+        self.rough.truncate(rest);
     }
 }
 

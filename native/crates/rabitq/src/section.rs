@@ -88,6 +88,20 @@ impl<T: Plain> Section<T> {
         }
     }
 
+    /// Asks for the memory of a range ahead of its use; a hint, nothing is checked.
+    #[inline]
+    pub(crate) fn prefetch(&self, range: Range<usize>) {
+        match self {
+            Self::Owned(values) => simd::prefetch(values.get(range).unwrap_or_default()),
+            Self::Mapped { file, offset, len } if range.end <= *len => {
+                let size = size_of::<T>();
+                let bytes = offset + range.start * size..offset + range.end * size;
+                simd::prefetch(file.unchecked(bytes));
+            }
+            Self::Mapped { .. } => {}
+        }
+    }
+
     /// The error for values that pass their checksum and still make no sense.
     pub(crate) fn damaged(&self, reason: String) -> Error {
         match self {

@@ -16,6 +16,9 @@ const CHUNK: usize = 32 * 1024;
 /// Rows of one search for a threshold, so that it tightens while a chunk is looked through.
 const STRIDE: usize = 1024;
 
+/// Rows of which memory is asked for before they are looked at.
+const AHEAD: usize = 6;
+
 /// Relative rounding error allowed for in comparisons of estimates with exact ranks.
 const ROUNDING: f32 = 1e-5;
 
@@ -26,7 +29,16 @@ struct Scratch {
     estimates: Vec<f32>,
     lowers: Vec<f32>,
     picks: Vec<u32>,
-    survivors: Vec<(f32, f32, u32)>,
+    survivors: Vec<Survivor>,
+    pending: Vec<Survivor>,
+}
+
+/// A row whose lower bound reaches the best so far.
+#[derive(Clone, Copy)]
+struct Survivor {
+    estimate: f32,
+    lower: f32,
+    row: usize,
 }
 
 thread_local! {
@@ -43,6 +55,7 @@ pub(crate) struct Sweep<'a> {
 
 impl Drop for Sweep<'_> {
     fn drop(&mut self) {
+        self.scratch.pending.clear();
         SCRATCH.set(std::mem::take(&mut self.scratch));
     }
 }
@@ -57,7 +70,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Ranks by raw vector every row of a span whose lower bound reaches the best `k`. Returns how many those were.
+    /// Ranks by raw vector every row of a span whose lower bound reaches the best `k`; those found last wait for their
+    /// memory until the next span or [`Sweep::finish`]. Returns how many were compared.
     pub(crate) fn by_bounds<O: Observer>(
         &mut self,
         span: &Span,
@@ -66,12 +80,48 @@ impl<'a> Sweep<'a> {
     ) -> Result<usize> {
         let mut compared = 0;
         for start in (0..span.rows).step_by(CHUNK) {
-            compared += self.chunk_by_bounds(&span.part(start, CHUNK), top, observer)?;
+            compared += self.find_survivors(&span.part(start, CHUNK), top, observer)?;
+            compared += self.finish(top, observer)?;
+            std::mem::swap(&mut self.scratch.survivors, &mut self.scratch.pending);
         }
         Ok(compared)
     }
 
-    fn chunk_by_bounds<O: Observer>(
+    /// Ranks the rows that are still waiting. Returns how many were compared.
+    pub(crate) fn finish<O: Observer>(
+        &mut self,
+        top: &mut TopK,
+        observer: &mut O,
+    ) -> Result<usize> {
+        let start = observer.now();
+        let mut pending = std::mem::take(&mut self.scratch.pending);
+        let mut compared = 0;
+        for (at, &Survivor { lower, row, .. }) in pending.iter().enumerate() {
+            if let Some(later) = pending.get(at + AHEAD) {
+                self.scan.part.prefetch_vector(later.row);
+            }
+            if lower <= self.tolerated(top.limit()) {
+                self.scan.push_exact(row, top)?;
+                compared += 1;
+            }
+        }
+        pending.clear();
+        self.scratch.pending = pending;
+        observer.compared(compared);
+        observer.spent(Stage::Rerank, start);
+        Ok(compared)
+    }
+
+    /// A limit for lower bounds that rounding cannot make too low.
+    fn tolerated(&self, limit: f64) -> f32 {
+        let rounding = ROUNDING * (self.estimator.magnitude + self.codes.max_add);
+        let tolerance = limit.abs() * f64::from(ROUNDING) + f64::from(rounding);
+        ((limit + tolerance) as f32).min(f32::MAX)
+    }
+
+    /// Collects the rows of a chunk that are worth comparing, the best estimates first, and asks for their memory. Returns how
+    /// many were compared at once.
+    fn find_survivors<O: Observer>(
         &mut self,
         span: &Span,
         top: &mut TopK,
@@ -80,6 +130,26 @@ impl<'a> Sweep<'a> {
         let start = observer.now();
         self.scan.control.check()?;
         self.bounds(span)?;
+        let mut compared = 0;
+        // The best estimates first: their exact ranks give a limit that few lower bounds of the chunk reach.
+        if span.rows >= STRIDE || top.limit() == f64::INFINITY {
+            let mut seeds = TopK::new(top.capacity());
+            let limit = self.tolerated(top.limit());
+            each_below(&mut self.scratch, &mut seeds, limit);
+            let seeds = seeds.into_sorted();
+            for (at, seed) in seeds.iter().enumerate() {
+                if let Some(later) = seeds.get(at + AHEAD) {
+                    self.scan
+                        .part
+                        .prefetch_vector(span.row + later.row as usize);
+                }
+                let row = seed.row as usize;
+                self.scratch.lowers[row] = f32::INFINITY;
+                self.scan.push_exact(span.row + row, top)?;
+                compared += 1;
+            }
+        }
+        let limit = self.tolerated(top.limit());
         let Self {
             scan,
             codes,
@@ -87,61 +157,55 @@ impl<'a> Sweep<'a> {
             scratch,
         } = self;
         let kernels = scan.query.kernels();
-        let rounding = f64::from(ROUNDING * (estimator.magnitude + codes.max_add));
-        let tolerance = |limit: f64| {
-            ((limit + limit.abs() * f64::from(ROUNDING) + rounding) as f32).min(f32::MAX)
-        };
-        let mut compared = 0;
-        // The best estimates first: their exact ranks give a limit that few lower bounds of the chunk reach.
-        if span.rows >= STRIDE || top.limit() == f64::INFINITY {
-            let mut seeds = TopK::new(top.capacity());
-            each_below(scratch, &mut seeds, tolerance(top.limit()));
-            for seed in seeds.into_sorted() {
-                let row = seed.row as usize;
-                scratch.lowers[row] = f32::INFINITY;
-                scan.push_exact(span.row + row, top)?;
-                compared += 1;
-            }
-        }
         let Scratch {
             sums,
             estimates,
             lowers,
             picks,
             survivors,
+            ..
         } = scratch;
         picks.clear();
         survivors.clear();
-        let limit = tolerance(top.limit());
         kernels.select_le(lowers, limit, 0, picks);
         let width = codes.row_bytes();
-        for &pick in picks.iter() {
+        let code = |pick: u32| {
+            let row = span.row + pick as usize;
+            row * width..(row + 1) * width
+        };
+        let prefetch = |&pick: &u32| {
+            codes.rows.prefetch(code(pick));
+            scan.part.prefetch_places(span.row + pick as usize);
+        };
+        picks.iter().take(AHEAD).for_each(prefetch);
+        for (i, &pick) in picks.iter().enumerate() {
+            picks.get(i + AHEAD).into_iter().for_each(prefetch);
             let at = pick as usize;
             let (estimate, lower) = if width == 0 {
                 (estimates[at], lowers[at])
             } else {
-                let code = codes
-                    .rows
-                    .get((span.row + at) * width..(span.row + at + 1) * width)?;
+                let code = codes.rows.get(code(pick))?;
                 estimator.refine(kernels, span.reach, sums[at], code)
             };
             if lower <= limit {
-                survivors.push((estimate, lower, pick));
+                survivors.push(Survivor {
+                    estimate,
+                    lower,
+                    row: span.row + at,
+                });
             }
         }
-        survivors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
+        survivors.sort_unstable_by(|a, b| {
+            let by_estimate = a.estimate.total_cmp(&b.estimate);
+            by_estimate.then(a.row.cmp(&b.row))
+        });
+        for survivor in survivors.iter().take(AHEAD) {
+            scan.part.prefetch_vector(survivor.row);
+        }
         // Saturating: damaged factors can let slots in that fill up the last block and are no rows.
         observer.scanned(span.rows, span.rows.saturating_sub(picks.len() + compared));
-        observer.spent(Stage::Scan, start);
-        let start = observer.now();
-        for &(_, lower, pick) in survivors.iter() {
-            if lower <= tolerance(top.limit()) {
-                scan.push_exact(span.row + pick as usize, top)?;
-                compared += 1;
-            }
-        }
         observer.compared(compared);
-        observer.spent(Stage::Rerank, start);
+        observer.spent(Stage::Scan, start);
         Ok(compared)
     }
 

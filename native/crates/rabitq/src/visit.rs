@@ -58,7 +58,8 @@ pub(crate) fn visit<O: Observer>(
             rows: scan.part.rows(),
             reach: estimator.center(),
         };
-        return look_at(&mut sweep, &all, measure, top, observer);
+        let compared = look_at(&mut sweep, &all, measure, top, observer)?;
+        return Ok(compared + sweep.finish(top, observer)?);
     };
     let (kernels, metric) = (scan.query.kernels(), scan.query.metric());
     let start = observer.now();
@@ -75,14 +76,17 @@ pub(crate) fn visit<O: Observer>(
     };
     observer.spent(Stage::Route, start);
     let (mut place, mut beyond, mut compared) = (0, 0, 0);
-    loop {
+    'visits: loop {
         let start = observer.now();
         let stops = route.next(batch);
         observer.spent(Stage::Route, start);
         if stops.is_empty() {
-            return Ok(compared);
+            break;
         }
-        for stop in stops {
+        for (at, &stop) in stops.iter().enumerate() {
+            if let Some(later) = stops.get(at + 1) {
+                lists.prefetch(codes, later.list);
+            }
             let Some(allowed) = Allowed::of(scan, lists, stop.list)? else {
                 continue;
             };
@@ -98,7 +102,7 @@ pub(crate) fn visit<O: Observer>(
                     _ => (true, false),
                 };
                 if full {
-                    return Ok(compared);
+                    break 'visits;
                 }
                 if !near {
                     place += 1;
@@ -116,6 +120,7 @@ pub(crate) fn visit<O: Observer>(
         }
         batch = batch.max(FIRST_LISTS) * 2;
     }
+    Ok(compared + sweep.finish(top, observer)?)
 }
 
 fn look_at<O: Observer>(

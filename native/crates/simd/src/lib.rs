@@ -27,6 +27,7 @@ mod kernels;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
+mod prefetch;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -38,3 +39,4 @@ pub use kernels::{BoundParams, Kernels, MAX_QUANTIZE_LEN, QuantizeSums};
 pub use level::{
     Level, ParseLevelError, available, cpu_features, for_level, forced_level_problem, kernels,
 };
+pub use prefetch::prefetch;
