@@ -34,13 +34,14 @@ export type { OAuth2Options } from "./http/oauth2-token.js";
 export type { ConnectOptions } from "./peer/connect-options.js";
 export type { A2AInput, A2AMessage } from "./peer/message.js";
 export type { A2AFile, A2APart } from "./peer/parts.js";
-export { A2APeer, type ListTasksOptions, type TaskPage } from "./peer/peer.js";
+export { A2APeer } from "./peer/peer.js";
 export type { Binding, PeerInterface, ProtocolChoice } from "./peer/peer-interface.js";
 export type { PeerCallOptions, SendOptions } from "./peer/peer-options.js";
 export type { PushConfig } from "./peer/push-config.js";
 export { type A2ATask, TaskAssembly } from "./peer/task.js";
 export { currentTaskContext, type TaskContext } from "./peer/task-context.js";
 export type { A2AArtifact, A2AEvent } from "./peer/task-event.js";
+export type { ListTasksOptions, TaskPage } from "./peer/task-page.js";
 export type { TaskEstimate, TaskPolicy } from "./peer/task-policy.js";
 export type { TaskState } from "./peer/task-state.js";
 export type {

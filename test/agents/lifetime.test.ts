@@ -42,6 +42,47 @@ describe("a process", () => {
     expect(stdout.trim().split("\n")).toEqual(["one two", "TimeoutError", "closed"]);
   });
 
+  it("exits by itself once peers over gRPC are closed", async () => {
+    const { stdout } = await program(`
+      import { createServer } from "node:http";
+      import { A2AService } from "@a2a-js/sdk/server/grpc";
+      import { Server, ServerCredentials } from "@grpc/grpc-js";
+      import { A2APeer } from "rulake/agents";
+      const service = new Server();
+      const status = { state: 3, message: undefined, timestamp: undefined };
+      const update = { taskId: "t", contextId: "c", status, metadata: undefined };
+      service.addService(A2AService, {
+        sendStreamingMessage(call) {
+          call.write({ payload: { $case: "statusUpdate", value: update } });
+          call.end();
+        },
+        getTask() {},
+      });
+      const port = await new Promise((resolve, reject) =>
+        service.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, at) =>
+          error ? reject(error) : resolve(at)));
+      const url = "127.0.0.1:" + port;
+      const supportedInterfaces = [{ url, protocolBinding: "GRPC", protocolVersion: "1.0" }];
+      const capabilities = { streaming: true };
+      const card = { name: "A", description: "B", version: "1", skills: [], supportedInterfaces, capabilities };
+      const http = createServer((_, response) => response.end(JSON.stringify(card)));
+      await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
+      const peer = await A2APeer.connect("http://127.0.0.1:" + http.address().port, {
+        network: { allowLoopback: true },
+        trust: { origins: ["http://" + url] },
+      });
+      console.log((await peer.send("go")).state);
+      const error = await peer.get("t", { signal: AbortSignal.timeout(100) }).catch((reason) => reason);
+      console.log(error.name);
+      await peer.close();
+      http.close();
+      http.closeAllConnections();
+      await new Promise((resolve) => service.tryShutdown(resolve));
+      console.log("closed");
+    `);
+    expect(stdout.trim().split("\n")).toEqual(["completed", "TimeoutError", "closed"]);
+  });
+
   it("does not grow with the tasks it has sent and answered", async () => {
     const { stdout } = await program(`${setup}
       const heap = async () => {

@@ -1,4 +1,5 @@
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -12,7 +13,7 @@ const programs = inRoot("test/agents/python");
 
 /** What each version of the SDK is installed with: exact versions of what the programs import. */
 const REQUIREMENTS = {
-  "1.3.0": ["a2a-sdk[http-server,signing]==1.3.0", "uvicorn==0.54.0"],
+  "1.3.0": ["a2a-sdk[http-server,signing,grpc]==1.3.0", "uvicorn==0.54.0"],
   "0.3.26": ["a2a-sdk[http-server,signing]==0.3.26", "uvicorn==0.54.0"],
 };
 
@@ -30,7 +31,8 @@ export async function pythonWith(
   sdk: PythonSdk,
   mayInstall: boolean,
 ): Promise<{ python: string } | { missing: string }> {
-  const home = inRoot(".cache/python", `a2a-sdk-${sdk}`);
+  const set = createHash("sha256").update(REQUIREMENTS[sdk].join("\n")).digest("hex").slice(0, 8);
+  const home = inRoot(".cache/python", `a2a-sdk-${sdk}-${set}`);
   const inside = process.platform === "win32" ? "Scripts/python.exe" : "bin/python";
   const python = path.join(home, inside);
   if (existsSync(python)) return { python };
@@ -54,15 +56,24 @@ export async function pythonWith(
   return { python };
 }
 
-/** A program beside this file that serves an agent, until the test is done; reached through a wire that can be cut. */
-export async function pythonAgent(python: string, program: string): Promise<{ origin: string; wire: Wire }> {
-  const wire = await createWire();
+/**
+ * A program beside this file that serves an agent, until the test is done; reached through wires that can be cut: one for
+ * HTTP and another for gRPC.
+ */
+export async function pythonAgent(
+  python: string,
+  program: string,
+): Promise<{ origin: string; wire: Wire; grpcWire: Wire }> {
+  const [wire, grpcWire] = [await createWire(), await createWire()];
   const origin = `http://127.0.0.1:${wire.port}`;
-  const child = spawn(python, [path.join(programs, program), origin], { stdio: ["pipe", "pipe", "inherit"] });
+  const argv = [path.join(programs, program), origin, `127.0.0.1:${grpcWire.port}`];
+  const child = spawn(python, argv, { stdio: ["pipe", "pipe", "inherit"] });
   onTestFinished(() => void child.stdin.end());
   for await (const line of createInterface(child.stdout)) {
-    wire.leadTo((JSON.parse(line) as { port: number }).port);
-    return { origin, wire };
+    const { port, grpc } = JSON.parse(line) as { port: number; grpc?: number };
+    wire.leadTo(port);
+    if (grpc !== undefined) grpcWire.leadTo(grpc);
+    return { origin, wire, grpcWire };
   }
   throw new Error(`${program} ended with ${child.exitCode}`);
 }

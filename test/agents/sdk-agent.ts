@@ -11,6 +11,8 @@ import {
   type RequestContext,
 } from "@a2a-js/sdk/server";
 import { agentCardHandler, jsonRpcHandler, restHandler, UserBuilder } from "@a2a-js/sdk/server/express";
+import { A2AService, grpcService } from "@a2a-js/sdk/server/grpc";
+import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import express from "express";
 import { onTestFinished } from "vitest";
 import { type Signer, signer } from "./signed-cards.js";
@@ -100,9 +102,14 @@ class Told implements AgentExecutor {
   }
 }
 
-/** An agent on the JavaScript SDK and its server, with a signed card, reached through a wire that can be cut. */
-export async function sdkAgent(legacy: boolean): Promise<{ origin: string; wire: Wire; by: Signer }> {
-  const wire = await createWire();
+/**
+ * An agent on the JavaScript SDK and its server, with a signed card, reached through wires that can be cut: one for HTTP
+ * and another for gRPC.
+ */
+export async function sdkAgent(
+  legacy: boolean,
+): Promise<{ origin: string; wire: Wire; grpcWire: Wire; by: Signer }> {
+  const [wire, grpcWire] = [await createWire(), await createWire()];
   const by = await signer();
   const origin = `http://127.0.0.1:${wire.port}`;
   const ways = legacy ? [["JSONRPC", "0.3", "rpc"]] : [];
@@ -111,11 +118,14 @@ export async function sdkAgent(legacy: boolean): Promise<{ origin: string; wire:
     name: "JavaScript agent",
     description: "Does what it is told",
     version: "1.0.0",
-    supportedInterfaces: ways.map(([protocolBinding, protocolVersion, path]) => ({
-      url: `${origin}/${path}`,
-      protocolBinding,
-      protocolVersion,
-    })),
+    supportedInterfaces: [
+      ...ways.map(([protocolBinding, protocolVersion, path]) => ({
+        url: `${origin}/${path}`,
+        protocolBinding,
+        protocolVersion,
+      })),
+      { url: `127.0.0.1:${grpcWire.port}`, protocolBinding: "GRPC", protocolVersion: "1.0" },
+    ],
     capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
     defaultInputModes: ["text/plain"],
     defaultOutputModes: ["text/plain"],
@@ -140,9 +150,18 @@ export async function sdkAgent(legacy: boolean): Promise<{ origin: string; wire:
   const server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   wire.leadTo((server.address() as AddressInfo).port);
+  const grpc = new GrpcServer();
+  grpc.addService(A2AService, grpcService({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
+  grpcWire.leadTo(
+    await new Promise<number>((resolve, reject) => {
+      const bound = (error: Error | null, port: number) => (error ? reject(error) : resolve(port));
+      grpc.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), bound);
+    }),
+  );
   onTestFinished(() => {
     server.close();
     server.closeAllConnections();
+    grpc.forceShutdown();
   });
-  return { origin, wire, by };
+  return { origin, wire, grpcWire, by };
 }

@@ -17,14 +17,15 @@ const ways: [string, boolean, ConnectOptions][] = [
   ["REST 1.0", false, { bindings: ["HTTP+JSON"] }],
   ["JSON-RPC 1.0 beside 0.3", true, { bindings: ["JSONRPC"] }],
   ["JSON-RPC 0.3", true, { protocol: "0.3" }],
+  ["gRPC 1.0", false, { bindings: ["GRPC"] }],
 ];
 
 describe.each(ways)("an agent on the SDK's own server over %s", (_, legacy, options) => {
   it("streams, asks back, echoes, cancels, and is resumed after a cut", async () => {
-    const { origin, wire, by } = await sdkAgent(legacy);
+    const { origin, wire, grpcWire, by } = await sdkAgent(legacy);
     const peer = await connect(origin, { ...options, verify: "require", trust: { keys: [by.jwk] } });
     expect(peer.verified).toMatchObject({ kid: "key-1", form: "sdk" });
-    await exercise(peer, wire);
+    await exercise(peer, peer.interface.binding === "GRPC" ? grpcWire : wire);
   });
 });
 

@@ -28,10 +28,15 @@ export function ownInterfaces(
   });
 }
 
-/** gRPC interfaces are often `host:port`, which is TLS there. */
-function placeOfInterface(url: string): URL | undefined {
-  const text = /^[\w.-]+:\d+$/.test(url) ? `https://${url}` : url;
-  return URL.canParse(text) ? new URL(text) : undefined;
+/**
+ * Where an interface is; `undefined` if that is nowhere. Those of gRPC are often `host:port`, which means TLS; on this
+ * machine, where programs have no certificates, HTTP/2 without it.
+ */
+export function placeOfInterface(url: string): URL | undefined {
+  if (!/^([\w.-]+|\[[\da-f:.]+\]):\d+$/i.test(url)) return URL.canParse(url) ? new URL(url) : undefined;
+  const [plain, secure] = [`http://${url}`, `https://${url}`];
+  if (!URL.canParse(secure)) return undefined;
+  return isLoopback(new URL(plain)) ? new URL(plain) : new URL(secure);
 }
 
 function isSamePlace(place: URL, card: URL): boolean {

@@ -4,6 +4,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const QUOTE = 0x22;
 const COLON = 0x3a;
+const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
 
 /** What a line of an event starts with that holds data. */
@@ -14,8 +15,8 @@ const LONGEST_KEY = 9 * 6;
 
 /**
  * Looks through JSON as its bytes arrive, before a parser sees them, and refuses what costs parsers and those behind
- * them their stack or their prototypes: too deep nesting, and keys named `__proto__` in whatever spelling. It does not
- * check the grammar.
+ * them their stack or their prototypes: too deep nesting, and keys named `__proto__` in whatever spelling; on demand
+ * also too many values. It does not check the grammar.
  *
  * @example
  * ```ts
@@ -26,6 +27,9 @@ const LONGEST_KEY = 9 * 6;
 export class JsonScan {
   readonly #maxDepth: number;
   readonly #events: boolean;
+  readonly #maxValues: number;
+  /** Objects and lists that were opened, and commas. */
+  #values = 0;
   #depth = 0;
   #inString = false;
   #escaped = false;
@@ -40,10 +44,14 @@ export class JsonScan {
   #skipLine = false;
   #afterCR = false;
 
-  /** @param events - the JSON is the data of server-sent events: each blank line starts anew */
-  constructor(maxDepth: number, events = false) {
+  /**
+   * @param events - the JSON is the data of server-sent events: each blank line starts anew
+   * @param maxValues - objects, lists and what follows a comma
+   */
+  constructor(maxDepth: number, events = false, maxValues = Number.POSITIVE_INFINITY) {
     this.#maxDepth = maxDepth;
     this.#events = events;
+    this.#maxValues = maxValues;
   }
 
   /** @throws {@link A2AError} `JSON_REFUSED` */
@@ -61,6 +69,7 @@ export class JsonScan {
     if (byte === QUOTE) this.#quote();
     else if (byte === 0x7b || byte === 0x5b) this.#open();
     else if (byte === 0x7d || byte === 0x5d) this.#depth--;
+    else if (byte === COMMA) this.#count();
     else if (this.#suspicious && byte > 0x20) {
       if (byte === COLON) throw refusedJson("a key is named '__proto__'");
       this.#suspicious = false;
@@ -115,7 +124,13 @@ export class JsonScan {
 
   #open(): void {
     this.#suspicious = false;
+    this.#count();
     if (++this.#depth > this.#maxDepth) throw refusedJson(`it is nested deeper than ${this.#maxDepth}`);
+  }
+
+  #count(): void {
+    this.#suspicious = false;
+    if (++this.#values > this.#maxValues) throw refusedJson(`it has more than ${this.#maxValues} values`);
   }
 
   #spellsProto(): boolean {
@@ -137,6 +152,11 @@ export class JsonScan {
  */
 export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
   new JsonScan(maxDepth).push(bytes);
+  return parseScanned(bytes);
+}
+
+/** Parses JSON that was looked through already. Throws as {@link parseJson} does. */
+export function parseScanned(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {

@@ -11,6 +11,8 @@ export function checkJsonValue(value: unknown, maxDepth: number): void {
 }
 
 function look(value: object, left: number, maxDepth: number): void {
+  // Bytes that another format has beside its values: they hold none.
+  if (ArrayBuffer.isView(value)) return;
   if (left === 0) throw refusedJson(`it is nested deeper than ${maxDepth}`);
   if (Array.isArray(value)) {
     for (const item of value) if (typeof item === "object" && item !== null) look(item, left - 1, maxDepth);

@@ -3,7 +3,10 @@ import type * as client from "@a2a-js/sdk/client";
 import type * as legacy from "@a2a-js/sdk/compat/v0_3";
 import type * as legacyServer from "@a2a-js/sdk/compat/v0_3/server";
 import type * as errors from "@a2a-js/sdk/errors";
+import type { fromGrpcError } from "@a2a-js/sdk/errors/grpc";
 import type * as server from "@a2a-js/sdk/server";
+import type { A2AService } from "@a2a-js/sdk/server/grpc";
+import type * as grpc from "@grpc/grpc-js";
 import { A2AError } from "../../errors.js";
 
 /** What talking to a peer needs of the SDK. */
@@ -13,6 +16,14 @@ export interface ClientSdk {
   client: typeof client;
   /** Translations of protocol 0.3. */
   legacy: typeof legacy;
+}
+
+/** What talking to a peer over gRPC needs besides. */
+export interface GrpcSdk {
+  grpc: typeof grpc;
+  /** The methods of the service, with how their messages are written and read. */
+  service: typeof A2AService;
+  fromGrpcError: typeof fromGrpcError;
 }
 
 /** What being a peer needs of the SDK. */
@@ -57,16 +68,33 @@ export function loadServerSdk(): Promise<ServerSdk> {
   });
 }
 
-async function load<T>(modules: () => Promise<T>): Promise<T> {
+/**
+ * gRPC, and what the SDK has for it.
+ *
+ * @throws {@link A2AError} `A2A_SDK_NOT_INSTALLED`
+ */
+export function loadGrpcSdk(): Promise<GrpcSdk> {
+  return load(async () => {
+    const [grpc, { A2AService }, { fromGrpcError }] = await Promise.all([
+      import("@grpc/grpc-js"),
+      import("@a2a-js/sdk/server/grpc"),
+      import("@a2a-js/sdk/errors/grpc"),
+    ]);
+    return { grpc, service: A2AService, fromGrpcError };
+  }, "@grpc/grpc-js @bufbuild/protobuf");
+}
+
+async function load<T>(modules: () => Promise<T>, packages = "@a2a-js/sdk"): Promise<T> {
   try {
     return await modules();
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code !== "ERR_MODULE_NOT_FOUND" && code !== "MODULE_NOT_FOUND") throw cause;
-    throw new A2AError("rulake/agents needs the package @a2a-js/sdk, which is not installed", {
+    const [first] = packages.split(" ");
+    throw new A2AError(`rulake/agents needs the package ${first}, which is not installed`, {
       code: "A2A_SDK_NOT_INSTALLED",
       category: "infrastructure",
-      hint: "npm install @a2a-js/sdk",
+      hint: `npm install ${packages}`,
       cause,
     });
   }

@@ -23,8 +23,8 @@ export interface ConnectOptions {
   /** Default `"auto"`: 1.0, or 0.3 of agents that offer nothing else. */
   protocol?: ProtocolChoice;
   /**
-   * How messages may travel. Default: JSON-RPC and REST. `"GRPC"` needs `@grpc/grpc-js` and `@bufbuild/protobuf`, and its
-   * connections are not guarded: neither `network`, `limits` of sizes nor `auth` apply to them.
+   * How messages may travel. Default: JSON-RPC and REST, and gRPC of agents that offer nothing else. `"GRPC"` needs
+   * `@grpc/grpc-js` and `@bufbuild/protobuf`; it is guarded as the others are.
    */
   bindings?: readonly Binding[];
   /** Ends the attempt. */
@@ -43,16 +43,15 @@ const PROTOCOLS: readonly ProtocolChoice[] = ["auto", "1.0", "0.3"];
 export function readConnectOptions(
   options: ConnectOptions,
   where: string,
-): { protocol: ProtocolChoice; bindings: readonly Binding[] } {
+): { protocol: ProtocolChoice; bindings: readonly Binding[] | undefined } {
   checkOptions(options, NAMES, where);
   checkSignal(options.signal, where);
-  const { protocol = "auto", bindings = BINDINGS.slice(0, 2) } = options;
+  const { protocol = "auto", bindings } = options;
   if (!PROTOCOLS.includes(protocol))
     throw invalidOption(where, "protocol", `"auto", "1.0" or "0.3"`, protocol);
   if (
-    !Array.isArray(bindings) ||
-    bindings.length === 0 ||
-    !bindings.every((each) => BINDINGS.includes(each))
+    bindings !== undefined &&
+    !(Array.isArray(bindings) && bindings.length > 0 && bindings.every((each) => BINDINGS.includes(each)))
   ) {
     throw invalidOption(
       where,

@@ -7,6 +7,8 @@ import { createGuardedFetch, type GuardedHttp } from "../http/guarded-fetch.js";
 import { type Limits, resolveLimits } from "../http/limits.js";
 import { loadClientSdk } from "./a2a-sdk.js";
 import { type ConnectOptions, readConnectOptions } from "./connect-options.js";
+import { GrpcWire } from "./grpc-wire.js";
+import { HttpWire } from "./http-wire.js";
 import { type A2AInput, readMessage, toRequest } from "./message.js";
 import { chooseInterface, type PeerInterface } from "./peer-interface.js";
 import {
@@ -15,7 +17,7 @@ import {
   type PeerCallOptions,
   type SendOptions,
 } from "./peer-options.js";
-import { PeerWire, type UpdateStream } from "./peer-wire.js";
+import type { PeerWire, UpdateStream } from "./peer-wire.js";
 import { fromWirePushConfig, type PushConfig, toWirePushConfig } from "./push-config.js";
 import { answerStream, replayed } from "./replayed-update.js";
 import { retried } from "./retried-request.js";
@@ -23,26 +25,9 @@ import { type A2ATask, TaskAssembly, taskOf } from "./task.js";
 import type { FollowOptions, TaskCalls } from "./task-calls.js";
 import { childContext, contextMetadata, currentTaskContext, traceparent } from "./task-context.js";
 import { type A2AEvent, taskEvent } from "./task-event.js";
+import { LIST_NAMES, type ListTasksOptions, type TaskPage, toListRequest, toTaskPage } from "./task-page.js";
 import { applyTaskPolicy, checkTaskPolicy } from "./task-policy.js";
-import { type TaskState, taskStates, wireStateOf } from "./task-state.js";
 import { followTask } from "./task-stream.js";
-
-/** Options of {@link A2APeer.list}. */
-export interface ListTasksOptions extends PeerCallOptions {
-  contextId?: string;
-  state?: TaskState;
-  /** 1 to 100. Default 50. */
-  pageSize?: number;
-  /** `nextPageToken` of the page before. */
-  pageToken?: string;
-}
-
-/** A page of tasks. */
-export interface TaskPage {
-  tasks: A2ATask[];
-  /** Missing on the last page. */
-  nextPageToken?: string;
-}
 
 /** Longest time that closing waits for cancellations to reach the peer, in milliseconds. */
 const CLOSE_MS = 2_000;
@@ -106,12 +91,13 @@ export class A2APeer implements AsyncDisposable {
     const { auth, network, tls, limits: given, verify, trust, signal } = options;
     const limits = resolveLimits(given, where);
     const sdk = await loadClientSdk();
-    const http = createGuardedFetch({
+    const guards = {
       limits,
       ...(network && { network }),
       ...(tls && { tls }),
       ...(auth && { auth, origin: new URL(url).origin }),
-    });
+    };
+    const http = createGuardedFetch(guards);
     try {
       const found = await discoverAgent(url, {
         fetch: http.fetch,
@@ -121,8 +107,10 @@ export class A2APeer implements AsyncDisposable {
         ...(signal && { signal }),
       });
       const offer = chooseInterface(found.card.interfaces, protocol, bindings);
-      const fetchImpl = http.fetch as typeof fetch;
-      const wire = await PeerWire.open({ sdk, offer, fetch: fetchImpl, limits });
+      const wire =
+        offer.binding === "GRPC"
+          ? await GrpcWire.open(offer, guards)
+          : await HttpWire.open({ sdk, offer, fetch: http.fetch as typeof fetch, limits });
       return new A2APeer(found, wire, http, limits);
     } catch (error) {
       await http.close();
@@ -225,25 +213,11 @@ export class A2APeer implements AsyncDisposable {
    */
   async list(options: ListTasksOptions = {}): Promise<TaskPage> {
     const where = "A2APeer.list()";
-    checkCallOptions(options, where, ["contextId", "state", "pageSize", "pageToken"]);
-    const { contextId = "", state, pageSize, pageToken = "" } = options;
-    if (state !== undefined && !taskStates.includes(state))
-      throw invalidOption(where, "state", "a task state", state);
-    const { tenant } = this.interface;
-    const request = {
-      tenant,
-      contextId,
-      status: state === undefined ? 0 : wireStateOf(state),
-      pageSize,
-      pageToken,
-      statusTimestampAfter: undefined,
-      includeArtifacts: true,
-    };
-    const page = await this.#once(where, options, true, (call) =>
-      this.#wire.transport.listTasks(request, call),
+    checkCallOptions(options, where, LIST_NAMES);
+    const request = toListRequest(options, this.interface.tenant, where);
+    return toTaskPage(
+      await this.#once(where, options, true, (call) => this.#wire.transport.listTasks(request, call)),
     );
-    const tasks = page.tasks.map((task) => taskOf(taskEvent(task)));
-    return page.nextPageToken === "" ? { tasks } : { tasks, nextPageToken: page.nextPageToken };
   }
 
   /**
@@ -322,7 +296,7 @@ export class A2APeer implements AsyncDisposable {
     });
     await Promise.race([Promise.allSettled(this.#background), patience]);
     clearTimeout(timer);
-    await this.#http.close();
+    await Promise.all([this.#wire.close(), this.#http.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -52,12 +52,21 @@ export function childContext(parent: TaskContext, agentId: string): TaskContext 
   };
 }
 
-/** The header `traceparent` of W3C Trace Context, version 00, for a request of this chain. */
-export function traceparent(
-  { traceId }: TaskContext,
-  spanId: string = randomBytes(8).toString("hex"),
-): string {
-  return `00-${traceId}-${spanId}-01`;
+/** Where a span stands among all: 32 and 16 hexadecimal digits, and the flags of W3C Trace Context (1: recorded). */
+export interface SpanPlace {
+  traceId: string;
+  spanId: string;
+  traceFlags?: number;
+}
+
+/**
+ * The header `traceparent` of W3C Trace Context, version 00, for a request of this chain.
+ *
+ * @param span - that the request belongs to; its trace may be another than that of the chain
+ */
+export function traceparent({ traceId }: TaskContext, span?: SpanPlace): string {
+  const { spanId, traceFlags = 1 } = span ?? { spanId: randomBytes(8).toString("hex") };
+  return `00-${span?.traceId ?? traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 }
 
 /** A context as the metadata of a message carry it. */

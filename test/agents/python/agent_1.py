@@ -1,15 +1,18 @@
-"""An agent on the Python SDK 1.x: `agent_1.py <origin it is reached at>`. What it does is what it is told by text."""
+"""An agent on the Python SDK 1.x: `agent_1.py <origin> <host:port of gRPC>` it is reached at. What it does is what it is told by text."""
 
 import asyncio
 import json
 import sys
 
+import grpc
 from a2a.helpers import new_task_from_user_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.request_handlers import DefaultRequestHandler
+from a2a.server.request_handlers.grpc_handler import GrpcHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
 from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, APIKeySecurityScheme, SecurityScheme
+from a2a.types.a2a_pb2_grpc import add_A2AServiceServicer_to_server
 from a2a.utils.signing import create_agent_card_signer
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
@@ -19,7 +22,7 @@ from starlette.routing import Route
 
 from serving import serve
 
-ORIGIN = sys.argv[1]
+ORIGIN, GRPC = sys.argv[1:]
 
 
 class Told(AgentExecutor):
@@ -59,6 +62,7 @@ card = AgentCard(
         AgentInterface(url=f'{ORIGIN}/rpc', protocol_binding='JSONRPC', protocol_version='1.0'),
         AgentInterface(url=f'{ORIGIN}/rest', protocol_binding='HTTP+JSON', protocol_version='1.0'),
         AgentInterface(url=f'{ORIGIN}/rpc', protocol_binding='JSONRPC', protocol_version='0.3'),
+        AgentInterface(url=GRPC, protocol_binding='GRPC', protocol_version='1.0'),
     ],
     capabilities=AgentCapabilities(streaming=True, push_notifications=False, extended_agent_card=False),
     security_schemes={'key': SecurityScheme(api_key_security_scheme=APIKeySecurityScheme(name='k', location='header'))},
@@ -76,6 +80,17 @@ async def keys(_):
     return JSONResponse({'keys': [jwk]})
 
 
+async def start_grpc():
+    server = grpc.aio.server()
+    add_A2AServiceServicer_to_server(GrpcHandler(handler), server)
+    port = server.add_insecure_port('127.0.0.1:0')
+    await server.start()
+    running.append(server)
+    return port
+
+
+# Servers that nothing refers to stop.
+running = []
 handler = DefaultRequestHandler(Told(), InMemoryTaskStore(), card)
 serve(
     Starlette(
@@ -85,5 +100,6 @@ serve(
             *create_jsonrpc_routes(handler, '/rpc', enable_v0_3_compat=True),
             *create_rest_routes(handler, path_prefix='/rest'),
         ]
-    )
+    ),
+    start_grpc,
 )
