@@ -1,3 +1,12 @@
+import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type Sampler,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
 import {
   A2APeers,
   byCapability,
@@ -7,7 +16,7 @@ import {
   type PeerStats,
   roundRobin,
 } from "rulake/agents";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { until } from "./hostile-server.js";
 import { type PeerScript, scriptedPeer, task } from "./scripted-peer.js";
 import { connect, painter, served } from "./served-agent.js";
@@ -347,39 +356,63 @@ describe("the circuit of a peer", () => {
 });
 
 describe("spans", () => {
+  const tracing = (sampler: Sampler = new AlwaysOnSampler()) => {
+    // One for each provider: what is shut down exports nothing any more.
+    const exporter = new InMemorySpanExporter();
+    const provider = new BasicTracerProvider({
+      sampler,
+      spanProcessors: [new SimpleSpanProcessor(exporter)],
+    });
+    onTestFinished(() => provider.shutdown());
+    return { tracer: provider.getTracer("agents"), spans: () => exporter.getFinishedSpans() };
+  };
+
   it("are made with the tracer that is given, and name the trace", async () => {
-    const spans: Record<string, unknown>[] = [];
-    const tracer = {
-      startSpan: (name: string, options?: { attributes?: Record<string, unknown> }) => {
-        const span: Record<string, unknown> = { name, ...options?.attributes };
-        spans.push(span);
-        return {
-          setAttribute: (key: string, value: unknown) => {
-            span[key] = value;
-          },
-          setStatus: ({ code }: { code: number }) => {
-            span.status = code;
-          },
-          recordException: (error: Error) => {
-            span.error = error.message;
-          },
-          end: () => {
-            span.ended = true;
-          },
-          spanContext: () => ({ traceId: "1".repeat(32), spanId: "2".repeat(16) }),
-        };
-      },
-    };
-    const { peer, calls } = await scriptedPeer((_, events) =>
-      calls.length === 1 ? void events.task("COMPLETED") : events.cut(),
-    );
+    const { peer, calls } = await scriptedPeer((_, events) => {
+      if (calls.length === 1) events.task("COMPLETED");
+      else if (calls.length === 2) events.task("FAILED");
+      else events.cut();
+    });
+    const { tracer, spans } = tracing();
     const peers = new A2APeers([peer], { tracer });
     await peers.send({ text: "go", skill: "work" });
+    await peers.send("go");
     await peers.send("go").catch(() => {});
-    expect(spans).toMatchObject([
-      { name: "a2a.task", "a2a.skill": "work", "a2a.task.state": "completed", ended: true },
-      { name: "a2a.task", status: 2, ended: true },
-    ]);
-    expect(calls[0]?.request.headers.traceparent).toBe(`00-${"1".repeat(32)}-${"2".repeat(16)}-01`);
+    const [completed, failed, cut, ...others] = spans();
+    expect(others).toEqual([]);
+    expect(completed).toMatchObject({ name: "a2a.task", kind: SpanKind.CLIENT, ended: true });
+    expect(completed?.attributes).toMatchObject({
+      "a2a.agent.id": peer.agentId,
+      "a2a.skill": "work",
+      "a2a.task.id": "task-1",
+      "a2a.task.state": "completed",
+    });
+    expect(completed?.status.code).toBe(SpanStatusCode.UNSET);
+    expect(failed?.status).toMatchObject({ code: SpanStatusCode.ERROR });
+    expect(cut?.status).toMatchObject({ code: SpanStatusCode.ERROR });
+    expect(cut?.events[0]?.attributes?.["exception.message"]).toMatch(/connection/);
+
+    const { traceId, spanId } = completed?.spanContext() ?? {};
+    expect(calls[0]?.request.headers.traceparent).toBe(`00-${traceId}-${spanId}-01`);
+    const message = calls[0]?.params.message;
+    expect(message).toMatchObject({ metadata: { ruvector: { context: { trace_id: traceId } } } });
+  });
+
+  it("go on with the chain of agents, and say when they are not recorded", async () => {
+    const { peer, calls } = await scriptedPeer((_, events) => void events.task("COMPLETED"));
+    const chain = {
+      traceId: "1".repeat(32),
+      depth: 1,
+      rootAgentId: "a",
+      currentAgent: "a",
+      visitedAgents: ["a"],
+    };
+    const recorded = tracing();
+    await new A2APeers([peer], { tracer: recorded.tracer }).send("go", { context: chain });
+    expect(recorded.spans()[0]?.attributes["a2a.trace.id"]).toBe(chain.traceId);
+    const silent = tracing(new AlwaysOffSampler());
+    await new A2APeers([peer], { tracer: silent.tracer }).send("go");
+    expect(silent.spans()).toEqual([]);
+    expect(calls.map(({ request }) => request.headers.traceparent?.slice(-3))).toEqual(["-01", "-00"]);
   });
 });

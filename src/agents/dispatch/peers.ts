@@ -160,8 +160,9 @@ export class A2APeers implements AsyncDisposable {
       "a2a.agent.name": member.peer.card.name,
       ...(skill === undefined ? {} : { "a2a.skill": skill }),
     });
-    const context = parent ?? rootContext(span.ids?.traceId);
-    const headers = { ...options.headers, traceparent: traceparent(context, span.ids?.spanId) };
+    const context = parent ?? rootContext(span.place?.traceId);
+    if (context.traceId !== span.place?.traceId) span.set("a2a.trace.id", context.traceId);
+    const headers = { ...options.headers, traceparent: traceparent(context, span.place) };
     const policy = mergedPolicy(this.#policy, options.policy);
     const started = performance.now();
     let outcome: Outcome = "neither";
@@ -172,7 +173,7 @@ export class A2APeers implements AsyncDisposable {
         usage = { ...usage, ...readUsage(event.metadata) };
         this.#remember(event, member.agentId);
         yield { ...event, agentId: member.agentId };
-        if (event.state !== undefined) span.set("a2a.task.state", event.state);
+        if (event.state !== undefined) span.state(event.state);
         if (event.taskId !== "") span.set("a2a.task.id", event.taskId);
       }
       outcome = "success";

@@ -1,3 +1,6 @@
+import type { SpanPlace } from "../peer/task-context.js";
+import type { TaskState } from "../peer/task-state.js";
+
 /** The part of an OpenTelemetry tracer that is used; `trace.getTracer("…")` of `@opentelemetry/api` is one. */
 export interface TracerLike {
   startSpan(
@@ -12,7 +15,7 @@ export interface SpanLike {
   setStatus(status: { code: number; message?: string }): unknown;
   recordException(error: Error): unknown;
   end(): void;
-  spanContext(): { traceId: string; spanId: string };
+  spanContext(): SpanPlace;
 }
 
 /** `SpanKind.CLIENT` and `SpanStatusCode.ERROR` of OpenTelemetry. */
@@ -27,10 +30,16 @@ export class TaskSpan {
     this.#span = tracer?.startSpan("a2a.task", { attributes, kind: KIND_CLIENT });
   }
 
-  /** Ids of the span for the header `traceparent`; `undefined` without a tracer, or when it does not record. */
-  get ids(): { traceId: string; spanId: string } | undefined {
-    const ids = this.#span?.spanContext();
-    return ids === undefined || /^0*$/.test(ids.traceId) ? undefined : ids;
+  /** Of the span, for the header `traceparent`; `undefined` without a tracer, or one that is switched off. */
+  get place(): SpanPlace | undefined {
+    const place = this.#span?.spanContext();
+    return place === undefined || /^0*$/.test(place.traceId) ? undefined : place;
+  }
+
+  /** The task went to another state. */
+  state(state: TaskState): void {
+    this.set("a2a.task.state", state);
+    if (state === "failed") this.#span?.setStatus({ code: STATUS_ERROR, message: "the agent failed" });
   }
 
   set(name: string, value: string | number | boolean): void {
