@@ -174,6 +174,7 @@ describe("hostile cards", () => {
       [`{"a":${"[".repeat(20_000)}${"]".repeat(20_000)}}`, "JSON_REFUSED"],
       ['{"__proto__":{"isAdmin":true},"name":"x"}', "JSON_REFUSED"],
       ['{"name":"x","\\u005f\\u005fproto__":{}}', "JSON_REFUSED"],
+      [`{"a":[${"[],".repeat(20_000)}1]}`, "JSON_REFUSED"],
       ["<html>not found</html>", "JSON_REFUSED"],
       ["", "JSON_REFUSED"],
       ["[]", "CARD_INVALID"],

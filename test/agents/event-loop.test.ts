@@ -1,7 +1,10 @@
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Collection, RuLake } from "rulake";
-import { A2APeer } from "rulake/agents";
+import { A2APeer, discoverAgent } from "rulake/agents";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noise, scratchDirectory } from "../lake/scratch.js";
 import { burstPeer } from "./burst-peer.js";
@@ -71,6 +74,55 @@ describe("a burst of 20,000 updates", () => {
     }
     expect(best.p99).toBeLessThanOrEqual(10);
     expect(best.max).toBeLessThanOrEqual(50);
+  });
+});
+
+describe("a card of 245 kB", () => {
+  const card = {
+    name: "Large",
+    description: "As costly as a card can be",
+    version: "1",
+    supportedInterfaces: [{ url: "http://127.0.0.1:1/", protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
+    capabilities: { streaming: true },
+  };
+  const many = <T>(count: number, make: (at: number) => T) =>
+    Array.from({ length: count }, (_, at) => make(at));
+  const named = (count: number, value: (at: number) => unknown) =>
+    Object.fromEntries(many(count, (at) => [`${"k".repeat(16)}${at}`, value(at)]));
+  const skill = (at: number, text: string) => ({ id: `s${at}`, name: text, description: text, tags: [text] });
+  const cards: Record<string, object> = {
+    "of empty lists": { ...card, extra: many(80_000, () => []) },
+    "of keys": { ...card, extra: named(5_500, () => 1) },
+    "of security schemes": { ...card, securitySchemes: named(2_900, () => ({ x: "y".repeat(20) })) },
+    "of skills with hidden text": { ...card, skills: many(500, (at) => skill(at, "d\u200b ".repeat(30))) },
+    "of one long text": { ...card, description: "\u202eé ".repeat(40_000) },
+    "of deep lists": { ...card, extra: many(95, () => JSON.parse(`${"[".repeat(60)}${"]".repeat(60)}`)) },
+  };
+
+  it.each(Object.keys(cards))("%s holds the event loop up for 5 ms at most, signed or not", async (kind) => {
+    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const keys = [{ ...publicKey.export({ format: "jwk" }), kty: "EC" }];
+    const signature = {
+      protected: Buffer.from(JSON.stringify({ alg: "ES256", kid: "k", typ: "JOSE" })).toString("base64url"),
+      signature: Buffer.alloc(64, 1).toString("base64url"),
+    };
+    for (const signatures of [[], many(4, () => signature)]) {
+      const text = JSON.stringify({ ...cards[kind], signatures });
+      expect(Buffer.byteLength(text)).toBeLessThan(256 * 1024);
+      const server = createServer((_, response) => response.end(text));
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const trust = signatures.length === 0 ? {} : { keys };
+      const find = () =>
+        discoverAgent(url, { network: { allowLoopback: true }, trust }).catch((error) => error);
+      let best = Number.POSITIVE_INFINITY;
+      for (let attempt = 0; attempt < 12 && best > 5; attempt++) {
+        best = Math.min(best, (await loopDelays(find)).max);
+      }
+      server.close();
+      server.closeAllConnections();
+      expect(best, text.slice(0, 20)).toBeLessThanOrEqual(5);
+    }
   });
 });
 

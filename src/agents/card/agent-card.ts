@@ -1,4 +1,5 @@
 import { A2AError } from "../../errors.js";
+import { nextTurn } from "../../turns.js";
 import { isLegacyCard } from "./canonical-card.js";
 import { isObject } from "./card-shape.js";
 import { cardText } from "./card-text.js";
@@ -53,12 +54,15 @@ const MOST_INTERFACES = 32;
 const MOST_SKILLS = 500;
 const MOST_TEXTS = 100;
 
+/** Skills that are read between two turns of the event loop. */
+const SLICE = 50;
+
 /**
  * Reads a card of A2A 1.0 or 0.3.
  *
  * @throws {@link A2AError} `CARD_INVALID`; `context.path` says where, as a JSON pointer
  */
-export function readCard(json: Record<string, unknown>): AgentCard {
+export async function readCard(json: Record<string, unknown>): Promise<AgentCard> {
   const card = new CardReader(json, "");
   const capabilities = card.object("capabilities");
   const provider = card.object("provider");
@@ -73,6 +77,11 @@ export function readCard(json: Record<string, unknown>): AgentCard {
   const urls = { documentationUrl: card.url("documentationUrl"), iconUrl: card.url("iconUrl") };
   const organization = provider.text("organization", LONGEST_NAME);
   const providerUrl = provider.url("url");
+  const skills: AgentSkill[] = [];
+  for (const [at, skill] of card.list("skills", MOST_SKILLS).entries()) {
+    if (at % SLICE === 0) await nextTurn();
+    skills.push(readSkill(skill));
+  }
   return {
     name: card.needed("name", LONGEST_NAME),
     description: card.text("description", LONGEST_TEXT),
@@ -88,7 +97,7 @@ export function readCard(json: Record<string, unknown>): AgentCard {
       extendedAgentCard: extended,
     },
     interfaces,
-    skills: card.list("skills", MOST_SKILLS).map(readSkill),
+    skills,
     inputModes: card.texts("defaultInputModes"),
     outputModes: card.texts("defaultOutputModes"),
     securitySchemes: card.object("securitySchemes").json,

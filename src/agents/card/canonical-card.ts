@@ -20,18 +20,21 @@ export interface CanonicalPayload {
 
 /**
  * The payloads that a signature of a card may be over, in the order in which they are tried, and each made when it is
- * asked for. Made from the JSON as it came: objects that an SDK decoded have lost fields.
+ * asked for; `undefined` where the work on the next one can be interrupted. Made from the JSON as it came: objects that an SDK decoded have lost fields.
  *
  * Sources: A2A 1.0, 8.4; a2aproject/A2A#2122 and a2aproject/a2a-js#627 on the two readings of it.
  */
-export function* canonicalPayloads(card: Record<string, unknown>): Generator<CanonicalPayload> {
+export function* canonicalPayloads(card: Record<string, unknown>): Generator<CanonicalPayload | undefined> {
   const { signatures: _, ...unsigned } = card;
   if (isLegacyCard(card)) {
     const text = pythonJson(withoutEmpty(withoutLegacyDefaults(unsigned)) ?? {});
     yield { form: "sdk-0.3", text };
   } else {
     const known = project(card, CARD_SHAPE);
-    yield { form: "sdk", text: jcs(withoutEmpty(known) ?? {}) };
+    yield undefined;
+    const filled = withoutEmpty(known) ?? {};
+    yield undefined;
+    yield { form: "sdk", text: jcs(filled) };
     yield { form: "spec", text: jcs(known) };
   }
   yield { form: "raw", text: jcs(unsigned) };
@@ -84,15 +87,23 @@ function sortedJson(
 function withoutEmpty(value: unknown): unknown {
   if (value === "" || value === null) return undefined;
   if (Array.isArray(value)) {
-    const items = value.map(withoutEmpty).filter((item) => item !== undefined);
+    const items: unknown[] = [];
+    for (const item of value) {
+      const kept = withoutEmpty(item);
+      if (kept !== undefined) items.push(kept);
+    }
     return items.length === 0 ? undefined : items;
   }
   if (!isObject(value)) return value;
-  const fields = Object.entries(value).flatMap(([key, item]) => {
-    const kept = withoutEmpty(item);
-    return kept === undefined ? [] : [[key, kept] as const];
-  });
-  return fields.length === 0 ? undefined : Object.fromEntries(fields);
+  const fields: Record<string, unknown> = {};
+  let isEmpty = true;
+  for (const key of Object.keys(value)) {
+    const kept = withoutEmpty(value[key]);
+    if (kept === undefined) continue;
+    fields[key] = kept;
+    isEmpty = false;
+  }
+  return isEmpty ? undefined : fields;
 }
 
 /** The defaults of the models of the Python SDK 0.3, which leave no trace in what it signs. */

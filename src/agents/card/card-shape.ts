@@ -109,7 +109,9 @@ function inside(value: unknown, field: Field): unknown {
   const each = (item: unknown) => (isObject(item) ? project(item, of) : item);
   if (holder === "list") return Array.isArray(value) ? value.map(each) : value;
   if (holder === "message" || !isObject(value)) return each(value);
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, each(item)]));
+  const items: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) items[key] = each(value[key]);
+  return items;
 }
 
 function isDefault(value: unknown): boolean {

@@ -196,7 +196,7 @@ interface EncodedPayload {
 
 /** The payloads of a card, each made and encoded once, in a turn of the event loop of its own. */
 class EncodedPayloads {
-  readonly #rest: Iterator<CanonicalPayload>;
+  readonly #rest: Iterator<CanonicalPayload | undefined>;
   readonly #made: EncodedPayload[] = [];
 
   constructor(card: Record<string, unknown>) {
@@ -209,6 +209,7 @@ class EncodedPayloads {
       await nextTurn();
       const { done, value: payload } = this.#rest.next();
       if (done) return;
+      if (payload === undefined) continue;
       if (this.#made.some((other) => other.payload.text === payload.text)) continue;
       const made = { payload, encoded: Buffer.from(payload.text).toString("base64url") };
       this.#made.push(made);

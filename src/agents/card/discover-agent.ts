@@ -1,11 +1,12 @@
 import { A2AError } from "../../errors.js";
 import { checkOptions, checkSignal, invalidOption } from "../../options.js";
+import { nextTurn } from "../../turns.js";
 import { createGuardedFetch, type GuardedFetch } from "../http/guarded-fetch.js";
-import { parseJson } from "../http/json-scan.js";
 import { type Limits, resolveLimits } from "../http/limits.js";
 import type { NetworkOptions } from "../http/network-policy.js";
 import { type AgentCard, readCard } from "./agent-card.js";
 import { isLegacyCard } from "./canonical-card.js";
+import { readCardJson } from "./card-json.js";
 import { isObject } from "./card-shape.js";
 import { isSigned, type SignedCard, type Verification, verifySignatures } from "./card-signature.js";
 import { CardSource } from "./card-source.js";
@@ -94,13 +95,14 @@ export async function discoverAgent(
   async function discover(fetch: GuardedFetch): Promise<DiscoveredAgent> {
     const { cards, keys } = cachesOf(fetch);
     const found = await cards.get(new URL(url), maxAgeMs, limits, options.signal);
-    const json = parseJson(found.bytes, limits.jsonDepth);
+    const json = await readCardJson(found.bytes, limits.jsonDepth);
     if (!isObject(json)) throw new A2AError("The agent card is no object", { code: "CARD_INVALID" });
     const how = verify ?? (isLoopback(found.url) ? "if-present" : "require");
     const signed = await signedCards(json, found.url, how, trust, keys, limits);
     const verified = await decide(json, found.url, signed, trust);
+    await nextTurn();
     const raw = new TextDecoder().decode(found.bytes);
-    return { ...exposed(json, found.url, verified, trust), url: found.url.href, raw };
+    return { ...(await exposed(json, found.url, verified, trust)), url: found.url.href, raw };
   }
 }
 
@@ -181,7 +183,7 @@ async function decide(
   return { payload: chosen.payload, verification: { ...chosen.verification, trust: reason } };
 }
 
-function exposed(
+async function exposed(
   json: Record<string, unknown>,
   url: URL,
   verified: { verification: Verification; payload: Record<string, unknown> } | undefined,
@@ -190,9 +192,9 @@ function exposed(
   if (verified !== undefined) {
     const { payload, verification } = verified;
     const agentId = trust.agentId ?? verification.thumbprint;
-    return { card: readCard(payload), json: payload, verified: verification, agentId };
+    return { card: await readCard(payload), json: payload, verified: verification, agentId };
   }
-  const card = readCard(json);
+  const card = await readCard(json);
   const interfaces = ownInterfaces(card.interfaces, url, trust.origins);
   const kept = withInterfaces(json, interfaces);
   return { card: { ...card, interfaces }, json: kept, verified: undefined, agentId: url.href };

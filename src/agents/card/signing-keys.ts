@@ -8,8 +8,10 @@ import {
   type RemoteJWKSetOptions,
 } from "jose";
 import { A2AError, RuLakeError } from "../../errors.js";
+import { readBytes } from "../http/body.js";
 import type { GuardedFetch } from "../http/guarded-fetch.js";
 import type { Limits } from "../http/limits.js";
+import { readCardJson } from "./card-json.js";
 import type { Trust } from "./trust.js";
 
 /** Where a key came from: the caller, a key set on the web, or the signature itself. */
@@ -85,7 +87,12 @@ export class SigningKeys {
       cacheMaxAge: KEY_SET_MAX_AGE_MS,
       timeoutDuration: limits.cardMs,
       headers: { accept: "application/json" },
-      [customFetch]: (url, init) => this.#fetch(url, { ...init, limits: caps }),
+      [customFetch]: async (url, init) => {
+        const response = await this.#fetch(url, { ...init, limits: caps });
+        if (response.status !== 200) return response;
+        const set = await readCardJson(await readBytes(response, limits.cardBytes), limits.jsonDepth);
+        return Response.json(set);
+      },
     };
   }
 }
