@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Message, Part } from "@a2a-js/sdk";
 import type { AgentExecutor, ExecutionEventBus, RequestContext } from "@a2a-js/sdk/server";
 import { nextTurn } from "../../turns.js";
@@ -8,6 +7,7 @@ import { fromWireParts, textOf, toWireParts } from "../peer/parts.js";
 import { childContext, readContext, rootContext, withTaskContext } from "../peer/task-context.js";
 import { type TaskState, wireStateOf } from "../peer/task-state.js";
 import type { AgentHandler, AgentRequest, AgentUpdate } from "./agent-handler.js";
+import { ROLE_AGENT, statusMessage } from "./status-message.js";
 
 /** What a {@link HandlerExecutor} runs, and within which bounds. */
 export interface ExecutorOptions {
@@ -26,7 +26,6 @@ export interface ExecutorOptions {
 /** Longest piece of work between two turns of the event loop, in milliseconds. */
 const SLICE_MS = 1;
 
-const ROLE_AGENT = 2;
 const ANSWER = "answer";
 
 /** Runs the handler of a served agent and reports to the SDK's server what it gives out. */
@@ -192,19 +191,7 @@ class Turn {
   /** Reports a state, and what there is to say about it. */
   status(state: TaskState, text?: string): true {
     const [taskId, contextId] = [this.#taskId, this.#contextId];
-    const message: Message | undefined =
-      text === undefined
-        ? undefined
-        : {
-            messageId: randomUUID(),
-            taskId,
-            contextId,
-            role: ROLE_AGENT,
-            parts: toWireParts([{ text }]),
-            metadata: undefined,
-            extensions: [],
-            referenceTaskIds: [],
-          };
+    const message = text === undefined ? undefined : statusMessage(taskId, contextId, text);
     const status = { state: wireStateOf(state), message, timestamp: new Date().toISOString() };
     this.#bus.publish(
       this.#sdk.server.AgentEvent.statusUpdate({ taskId, contextId, status, metadata: undefined }),

@@ -56,6 +56,11 @@ export interface ServeOptions {
   /** Default: everybody who reaches the port. */
   auth?: ServeAuth;
   limits?: Partial<ServeLimits>;
+  /**
+   * Collection of a lake that keeps the tasks, as `"<lake>/<collection>"`: they survive the process, and a power cut. Made
+   * if it is missing, open while the agent listens. Default: tasks are in memory alone.
+   */
+  tasks?: string;
   /** URL that callers reach the agent at, when that is not where it listens. */
   url?: string;
   /** Lets callers name webhooks. Default: none are called. */
@@ -74,6 +79,7 @@ const NAMES = [
   "signingKey",
   "auth",
   "limits",
+  "tasks",
   "url",
   "push",
   "onError",
@@ -97,6 +103,10 @@ export function readServeOptions(
   checkCard(options.card, where);
   if (options.url !== undefined && !URL.canParse(options.url))
     throw invalidOption(where, "url", "a URL", options.url);
+  const { tasks } = options;
+  if (tasks !== undefined && (typeof tasks !== "string" || tasks === "")) {
+    throw invalidOption(where, "tasks", "'<lake>/<collection>'", tasks);
+  }
   return { handler: handlerOf(options, where), limits: limitsOf(options.limits, where) };
 }
 

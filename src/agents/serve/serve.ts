@@ -16,6 +16,7 @@ import { RestBinding } from "./served-rest.js";
 import { RpcBinding } from "./served-rpc.js";
 import { sendEvents } from "./served-stream.js";
 import { ServedTasks } from "./served-tasks.js";
+import { TaskJournal } from "./task-journal.js";
 
 const WHERE = "serveAsA2A()";
 const CARD_PATH = ".well-known/agent-card.json";
@@ -96,7 +97,8 @@ export class A2AServer implements AsyncDisposable {
     this.thumbprint = thumbprint;
     this.#check = callerCheck(options.auth);
     const backlog = new Backlog();
-    this.#tasks = new ServedTasks(limits.keptTasks, (taskId) => backlog.take(taskId));
+    const journal = options.tasks === undefined ? undefined : new TaskJournal(options.tasks, sdk.types.Task);
+    this.#tasks = new ServedTasks(limits.keptTasks, (taskId) => backlog.take(taskId), journal);
     // The same as callers know it by: see DiscoveredAgent.agentId.
     const agentId = () => this.thumbprint ?? new URL(CARD_PATH, this.url).href;
     this.#executor = new HandlerExecutor({
@@ -124,14 +126,15 @@ export class A2AServer implements AsyncDisposable {
    *
    * @param port - 0 takes any that is free
    * @param host - default `"127.0.0.1"`: only this machine. `"0.0.0.0"` serves the network; then give `auth`
-   * @throws {@link A2AError} `LISTEN_FAILED`, `CLOSED`
+   * @throws {@link A2AError} `LISTEN_FAILED`, `CLOSED`; {@link LakeError} what opening the collection of `tasks` ends with
    */
   async listen(port = 0, host = "127.0.0.1"): Promise<{ url: string; port: number }> {
     if (this.#running !== undefined) {
       throw new A2AError("A2AServer.listen(): the agent listens already", { code: "LISTEN_FAILED" });
     }
+    await this.#tasks.open();
     const server = createServer((request, response) => this.#answer(request, response));
-    await new Promise<void>((resolve, reject) => {
+    const listening = new Promise<void>((resolve, reject) => {
       server.once("error", (cause: NodeJS.ErrnoException) => {
         reject(
           new A2AError(`A2AServer.listen(): port ${port} of ${host} cannot be used (${cause.code})`, {
@@ -144,6 +147,12 @@ export class A2AServer implements AsyncDisposable {
       });
       server.listen(port, host, resolve);
     });
+    try {
+      await listening;
+    } catch (error) {
+      await this.#tasks.close();
+      throw error;
+    }
     const address = server.address() as AddressInfo;
     const own = `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}/`;
     const url = withSlash(this.#options.url ?? own);
@@ -164,6 +173,7 @@ export class A2AServer implements AsyncDisposable {
     const timer = setTimeout(() => running.server.closeAllConnections(), 500);
     await closed;
     clearTimeout(timer);
+    await this.#tasks.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
