@@ -10,7 +10,7 @@ use crate::part::Part;
 const BIT_SPARSITY: usize = 64;
 
 /// Rows looked up one by one are at most this share, as a divisor, of a part: beyond, a walk over all its ids is quicker.
-const LOOKUP_SHARE: usize = 32;
+const LOOKUP_SHARE: usize = 16;
 
 /// Parts whose rows an allow-list remembers.
 const REMEMBERED: usize = 32;
@@ -29,6 +29,8 @@ pub(crate) struct Mask {
     pub rows: Arc<Bitset>,
     /// How many those are.
     pub count: usize,
+    /// The same rows in the order of their ids, if they are few.
+    pub listed: Option<Arc<[u32]>>,
     /// Rows of all lists that hold one of them; all rows of a part without lists.
     pub covered: usize,
 }
@@ -116,14 +118,18 @@ impl AllowList {
         let rows = part.rows();
         let mut mask = Bitset::zeros(rows);
         let is_alive = |row: usize| alive.is_none_or(|alive| alive.get(row));
+        let mut listed = None;
         if self.ids.len() <= rows / LOOKUP_SHARE {
+            let mut few = Vec::with_capacity(self.ids.len());
             for &id in &self.ids {
                 if let Some(row) = part.find(id)?
                     && is_alive(row)
                 {
                     mask.set(row);
+                    few.push(row as u32);
                 }
             }
+            listed = Some(few.into());
         } else {
             for (row, &id) in part.ids.all()?.iter().enumerate() {
                 if self.contains(id) && is_alive(row) {
@@ -145,6 +151,7 @@ impl AllowList {
         Ok(Mask {
             count: mask.count(),
             covered,
+            listed,
             rows: Arc::new(mask),
         })
     }

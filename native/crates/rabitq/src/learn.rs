@@ -161,6 +161,7 @@ fn run(
         first: 0,
         mask: None,
         allowed: part.rows(),
+        listed: None,
         control,
     };
     let mut sweep = Sweep::new(&scan, codes, estimator);

@@ -68,14 +68,16 @@ impl Part {
     pub(crate) fn prefetch_places(&self, row: usize) {
         self.norms.prefetch(row..row + 1);
         if let Some(raw) = &self.raw {
-            raw.prefetch_slot(row);
+            raw.prefetch_place(row);
         }
     }
 
     /// Asks for the raw vector of a row, ahead of its comparison.
     pub(crate) fn prefetch_vector(&self, row: usize) {
-        if let Some(raw) = &self.raw {
-            raw.prefetch(row);
+        if let Some(raw) = &self.raw
+            && let Ok(slot) = raw.slot(row)
+        {
+            raw.prefetch(slot);
         }
     }
 

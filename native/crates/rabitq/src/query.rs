@@ -1,5 +1,7 @@
 //! A query made ready for scanning: normalised, centred, rotated, and quantized for the integer kernels.
 
+use std::cell::OnceCell;
+
 use simd::{BoundParams, Kernels};
 
 use crate::build::{Center, Shape};
@@ -13,10 +15,13 @@ const ROUNDING_DEVIATIONS: f32 = 4.0;
 /// A query and everything derived from it.
 pub(crate) struct Query<'a> {
     kernels: &'static Kernels,
-    metric: Metric,
+    shape: &'a Shape,
+    center: &'a Center,
     vector: &'a [f32],
     norm_squared: f32,
-    estimator: Option<Estimator>,
+    epsilon: f32,
+    /// Made for the first part whose codes are looked at.
+    estimator: OnceCell<Option<Estimator>>,
 }
 
 /// The query's own part of a distance, and one deviation of an estimate per unit of the row's error factor.
@@ -61,43 +66,49 @@ struct FullCode {
 impl<'a> Query<'a> {
     /// `vector` and its squared norm were validated; `epsilon` is the width of the error bound in deviations.
     pub(crate) fn new(
-        shape: &Shape,
-        center: &Center,
+        shape: &'a Shape,
+        center: &'a Center,
         vector: &'a [f32],
         norm_squared: f32,
         epsilon: f32,
     ) -> Self {
-        let kernels = simd::kernels();
-        let estimator = shape.options.effective_bits().map(|bits| {
-            let mut rotated = vec![0.0; shape.rotation.padded()];
-            shape.rotate(center, vector, norm_squared, &mut rotated);
-            Estimator::new(shape.options.metric, bits, rotated, center, epsilon)
-        });
         Self {
-            kernels,
-            metric: shape.options.metric,
+            kernels: simd::kernels(),
+            shape,
+            center,
             vector,
             norm_squared,
-            estimator,
+            epsilon,
+            estimator: OnceCell::new(),
         }
     }
 
     /// A zero vector has no direction: every row is equally far by angle and by product.
     pub(crate) fn is_directionless(&self) -> bool {
-        self.metric != Metric::L2 && self.norm_squared == 0.0
+        self.metric() != Metric::L2 && self.norm_squared == 0.0
     }
 
     /// By convention a zero vector has cosine 0 to everything.
     pub(crate) fn is_right_angled(&self, row_norm_squared: f32) -> bool {
-        self.metric == Metric::Cosine && (self.norm_squared == 0.0 || row_norm_squared == 0.0)
+        self.metric() == Metric::Cosine && (self.norm_squared == 0.0 || row_norm_squared == 0.0)
     }
 
+    /// Nothing for an index without codes.
     pub(crate) fn estimator(&self) -> Option<&Estimator> {
-        self.estimator.as_ref()
+        let make = || {
+            let options = &self.shape.options;
+            let bits = options.effective_bits()?;
+            let mut rotated = vec![0.0; self.shape.rotation.padded()];
+            self.shape
+                .rotate(self.center, self.vector, self.norm_squared, &mut rotated);
+            let (metric, epsilon) = (options.metric, self.epsilon);
+            Some(Estimator::new(metric, bits, rotated, self.center, epsilon))
+        };
+        self.estimator.get_or_init(make).as_ref()
     }
 
     pub(crate) fn metric(&self) -> Metric {
-        self.metric
+        self.shape.options.metric
     }
 
     pub(crate) fn kernels(&self) -> &'static Kernels {
@@ -108,7 +119,7 @@ impl<'a> Query<'a> {
     ///
     /// Never -0, which sorts before 0: rows at one distance keep their order.
     pub(crate) fn rank(&self, row: &[f32], row_norm_squared: f32) -> f64 {
-        match self.metric {
+        match self.metric() {
             Metric::L2 => f64::from(self.kernels.l2_squared(self.vector, row)),
             Metric::InnerProduct => 0.0 - f64::from(self.kernels.dot(self.vector, row)),
             Metric::Cosine if self.is_right_angled(row_norm_squared) => 0.0,
@@ -122,7 +133,7 @@ impl<'a> Query<'a> {
 
     /// The distance users see for a rank, exact or estimated.
     pub(crate) fn distance(&self, rank: f64) -> f64 {
-        match self.metric {
+        match self.metric() {
             Metric::L2 => rank.max(0.0).sqrt(),
             // An estimate may be -0.
             Metric::InnerProduct => 0.0 + rank,

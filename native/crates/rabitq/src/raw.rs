@@ -112,8 +112,15 @@ impl RawRows {
     }
 
     /// Calls `act` with the vector of a row.
+    #[inline]
     pub(crate) fn with<T>(&self, row: usize, act: impl FnOnce(&[f32]) -> T) -> Result<T> {
-        let (chunk, row) = self.locate(self.slot(row)?)?;
+        self.with_slot(self.slot(row)?, act)
+    }
+
+    /// Calls `act` with the vector in a slot.
+    #[inline]
+    pub(crate) fn with_slot<T>(&self, slot: usize, act: impl FnOnce(&[f32]) -> T) -> Result<T> {
+        let (chunk, row) = self.locate(slot)?;
         match &chunk.values {
             Values::F32(values) => {
                 let at = row * self.width;
@@ -124,15 +131,16 @@ impl RawRows {
     }
 
     /// Asks for the place of a row's vector ahead of its use.
-    pub(crate) fn prefetch_slot(&self, row: usize) {
+    pub(crate) fn prefetch_place(&self, row: usize) {
         if let Some(slots) = &self.slots {
             slots.prefetch(row..row + 1);
         }
     }
 
-    /// Asks for the vector of a row ahead of its use.
-    pub(crate) fn prefetch(&self, row: usize) {
-        let Ok((chunk, row)) = self.slot(row).and_then(|slot| self.locate(slot)) else {
+    /// Asks for the vector in a slot ahead of its use.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot: usize) {
+        let Ok((chunk, row)) = self.locate(slot) else {
             return;
         };
         let numbers = row * self.width..(row + 1) * self.width;
@@ -142,19 +150,23 @@ impl RawRows {
         }
     }
 
-    fn slot(&self, row: usize) -> Result<usize> {
+    /// Where the vector of a row lies.
+    #[inline]
+    pub(crate) fn slot(&self, row: usize) -> Result<usize> {
         match &self.slots {
             None => Ok(row),
             Some(slots) => Ok(slots.at(row)? as usize),
         }
     }
 
+    #[inline]
     fn chunk_of(&self, slot: usize) -> usize {
         let after = self.chunks.partition_point(|chunk| chunk.first <= slot);
         after.saturating_sub(1)
     }
 
     /// The chunk of a slot and the row within it.
+    #[inline]
     fn locate(&self, slot: usize) -> Result<(&Chunk, usize)> {
         let chunk = &self.chunks[self.chunk_of(slot)];
         let row = slot - chunk.first;

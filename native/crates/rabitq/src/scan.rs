@@ -11,6 +11,9 @@ use crate::{Control, Result};
 /// Rows between two looks at the cancel flag.
 const STRIDE: usize = 1024;
 
+/// Rows whose raw vectors are asked for before they are looked at.
+pub(crate) const AHEAD: usize = 6;
+
 /// Consecutive rows that were encoded around the same point, beginning at a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
@@ -42,10 +45,25 @@ pub(crate) struct Scan<'a> {
     pub mask: Option<&'a Bitset>,
     /// How many those are.
     pub allowed: usize,
+    /// The same rows in the order of their ids, if they are few.
+    pub listed: Option<&'a [u32]>,
     pub control: Control<'a>,
 }
 
 impl Scan<'_> {
+    /// Ranks every allowed row by its raw vector.
+    pub(crate) fn exact_all<O: Observer>(&self, top: &mut TopK, observer: &mut O) -> Result<()> {
+        let Some(listed) = self.listed else {
+            return self.exact(0..self.part.rows(), top, observer);
+        };
+        let start = observer.now();
+        // Ids mostly grow in the order rows came in, in which their vectors lie.
+        let compared = self.exact_scattered(listed.iter().map(|&row| row as usize), top)?;
+        observer.compared(compared);
+        observer.spent(Stage::Rerank, start);
+        Ok(())
+    }
+
     /// Ranks every allowed row of a range by its raw vector.
     pub(crate) fn exact<O: Observer>(
         &self,
@@ -54,22 +72,55 @@ impl Scan<'_> {
         observer: &mut O,
     ) -> Result<()> {
         let start = observer.now();
-        let mut compared = 0;
-        for at in rows.clone().step_by(STRIDE) {
-            self.control.check()?;
-            let range = at..(at + STRIDE).min(rows.end);
-            let mut push = |row| {
-                compared += 1;
-                self.push_exact(row, top)
-            };
-            match self.mask {
-                None => range.into_iter().try_for_each(&mut push)?,
-                Some(mask) => mask.iter(range).try_for_each(&mut push)?,
+        let compared = match self.mask {
+            None => {
+                for at in rows.clone().step_by(STRIDE) {
+                    self.control.check()?;
+                    let mut some = at..(at + STRIDE).min(rows.end);
+                    some.try_for_each(|row| self.push_exact(row, top))?;
+                }
+                rows.len()
             }
-        }
+            Some(mask) => self.exact_scattered(mask.iter(rows), top)?,
+        };
         observer.compared(compared);
         observer.spent(Stage::Rerank, start);
         Ok(())
+    }
+
+    /// Ranks rows that lie apart, asking for the memory of each ahead of it. Returns how many.
+    fn exact_scattered(
+        &self,
+        mut rows: impl Iterator<Item = usize>,
+        top: &mut TopK,
+    ) -> Result<usize> {
+        let Some(raw) = &self.part.raw else {
+            return Ok(0);
+        };
+        let mut compared = 0;
+        let mut batch = Vec::new();
+        loop {
+            self.control.check()?;
+            batch.clear();
+            for row in rows.by_ref().take(STRIDE) {
+                batch.push((row, raw.slot(row)?));
+            }
+            if batch.is_empty() {
+                return Ok(compared);
+            }
+            compared += batch.len();
+            for (at, &(row, slot)) in batch.iter().enumerate() {
+                if let Some(&(later, slot)) = batch.get(at + AHEAD) {
+                    self.part.norms.prefetch(later..later + 1);
+                    raw.prefetch(slot);
+                }
+                let norm = self.part.norms.at(row)?;
+                let rank = raw.with_slot(slot, |vector| self.query.rank(vector, norm))?;
+                if rank <= top.limit() {
+                    self.push(rank, row, top)?;
+                }
+            }
+        }
     }
 
     /// Rank of one row of a part without lists from its code and the unrounded query.

@@ -19,10 +19,10 @@ const RAW_ROW_COST: usize = 24;
 const ALWAYS_COMPARED: usize = 80;
 
 /// A filtered search visits about so many times the lists that one for as many neighbours does: its limit falls more slowly.
-const FILTERED_COST: f64 = 2.0;
+const FILTERED_COST: f64 = 2.25;
 
 /// What looking at a list costs beside its rows, in codes.
-const LIST_COST: f64 = 150.0;
+const LIST_COST: f64 = 190.0;
 
 /// Parts of at most this many rows are compared by raw vector without a look at their codes.
 const SMALL_PART: usize = 512;
@@ -85,6 +85,7 @@ pub(crate) fn nearest<O: Observer>(
             first,
             mask: mask.as_ref().map(|mask| &*mask.rows),
             allowed: mask.as_ref().map_or(live.part.rows(), |mask| mask.count),
+            listed: mask.as_ref().and_then(|mask| mask.listed.as_deref()),
             control,
         });
         first += live.part.rows() as u64;
@@ -144,9 +145,11 @@ fn candidates<O: Observer>(
         Plan::Exact => (TopK::new(k), Measure::Bounds, usize::MAX),
     };
     for scan in scans {
-        match (&scan.part.codes, scan.query.estimator()) {
+        let by_codes = scan.part.codes.as_ref();
+        let by_codes = by_codes.filter(|_| scan.allowed > 0 && !compares_all(scan, effort.visited));
+        match by_codes.and_then(|codes| Some((codes, scan.query.estimator()?))) {
             _ if scan.allowed == 0 => {}
-            (Some(codes), Some(estimator)) if !compares_all(scan, effort.visited) => {
+            Some((codes, estimator)) => {
                 let compared = visit(
                     scan,
                     codes,
@@ -162,7 +165,7 @@ fn candidates<O: Observer>(
             }
             _ => {
                 observer.without_codes(scan.allowed);
-                scan.exact(0..scan.part.rows(), &mut top, observer)?;
+                scan.exact_all(&mut top, observer)?;
             }
         }
     }

@@ -117,6 +117,7 @@ impl<T: Plain> Section<T> {
         self.get(0..self.len())
     }
 
+    #[inline]
     pub(crate) fn at(&self, index: usize) -> Result<T> {
         Ok(self.get(index..index + 1)?[0])
     }

@@ -53,6 +53,7 @@ impl Live {
             (None, Some(alive)) => Ok(Some(Mask {
                 rows: alive.clone(),
                 count: self.rows,
+                listed: None,
                 covered: self.part.rows(),
             })),
             (None, None) => Ok(None),

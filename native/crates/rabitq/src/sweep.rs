@@ -7,7 +7,7 @@ use crate::observe::{Observer, Stage};
 use crate::pack::{self, BLOCK};
 use crate::part::Codes;
 use crate::query::Estimator;
-use crate::scan::{Scan, Span};
+use crate::scan::{AHEAD, Scan, Span};
 use crate::topk::{Candidate, TopK};
 
 /// Rows whose bounds are held at a time; a multiple of [`BLOCK`]. Their three arrays stay in a core's L2 cache.
@@ -15,9 +15,6 @@ const CHUNK: usize = 32 * 1024;
 
 /// Rows of one search for a threshold, so that it tightens while a chunk is looked through.
 const STRIDE: usize = 1024;
-
-/// Rows of which memory is asked for before they are looked at.
-const AHEAD: usize = 6;
 
 /// Relative rounding error allowed for in comparisons of estimates with exact ranks.
 const ROUNDING: f32 = 1e-5;
@@ -426,7 +423,7 @@ mod tests {
                 let norm = validate::norm_squared(simd::kernels(), metric, 0, vector).unwrap();
                 let query = Query::new(&shape, &center, vector, norm, 3.0);
                 let estimator = query.estimator().unwrap();
-                let scan = Scan { query: &query, part: &part, first: 0, mask: None, allowed: rows, control: Control::default() };
+                let scan = Scan { query: &query, part: &part, first: 0, mask: None, allowed: rows, listed: None, control: Control::default() };
                 let span = Span { row: 0, block: 0, rows, reach: estimator.center() };
                 let mut sweep = Sweep::new(&scan, codes, estimator);
                 sweep.bounds(&span).unwrap();
