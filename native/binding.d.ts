@@ -13,12 +13,12 @@ export declare class BatchHits {
 
 /** Records found, read in pieces. Made by the job that finds them: there may be many. */
 export declare class FoundRecords {
-  /** Records not yet read. */
+  /** Pieces not yet read. */
   get length(): number
   /** Answers of each search. */
   get counts(): Array<number>
-  /** The next records: at least one, and no more once they have `bytes`. */
-  read(bytes: number): RecordColumns
+  /** The next piece. */
+  read(): FoundPiece | null
 }
 
 /** Ids for one call. */
@@ -131,12 +131,12 @@ export declare class NativeCollection {
    */
   delete(ids: IdBatch | undefined | null, filter: string | undefined | null, buffered: boolean): Promise<WriteResult>
   /**
-   * Records by id.
+   * Records by id; their JSON if that is all, and little.
    *
    * # Errors
    * By rejection: those of [`Collection::get`].
    */
-  get(ids: IdBatch, include: IncludeParameters): Promise<FoundRecords>
+  get(ids: IdBatch, include: IncludeParameters): Promise<string | FoundRecords>
   /**
    * Number of records, or of those that match.
    *
@@ -145,12 +145,12 @@ export declare class NativeCollection {
    */
   count(filter?: string | undefined | null, control?: JobControl | undefined | null): Promise<number>
   /**
-   * Searches for each of `queries` vectors in a row-major matrix.
+   * Searches for each of `queries` vectors in a row-major matrix; the JSON of the answer if that is all, and little.
    *
    * # Errors
    * By rejection: those of [`Collection::search`].
    */
-  search(vectors: Float32Array, queries: number, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<FoundRecords>
+  search(vectors: Float32Array, queries: number, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<string | FoundRecords>
   /**
    * What a search looks at, as JSON.
    *
@@ -376,12 +376,12 @@ export declare class NativeLake {
 /** A walk over the records of one state. */
 export declare class NativeScan {
   /**
-   * The next records: at most `rows`, and no more once they have `bytes`. None are left if it is empty.
+   * The next records: at most `rows`, and no more once they have `bytes`; `null` if none are left.
    *
    * # Errors
    * By rejection: those of [`Scan::next_chunk`]; `CLOSED`.
    */
-  next(rows: number, bytes: number, control?: JobControl | undefined | null): Promise<FoundRecords>
+  next(rows: number, bytes: number, control?: JobControl | undefined | null): Promise<FoundRecords | null>
   /**
    * The next records likewise, as an Arrow IPC stream of one record batch; `null` if none are left.
    *
@@ -618,6 +618,20 @@ export interface CpuReport {
  */
 export declare function draftBundle(collection: NativeCollection, dir: string, parameters: PublishParameters, control?: JobControl | undefined | null): Promise<NativeBundleDraft>
 
+/** A piece of [`FoundRecords`]. */
+export interface FoundPiece {
+  /** An array of records; answers of searches have `score` and `distance`. */
+  json: string
+  /** Their vectors, one after the other. */
+  vectors: Float32Array
+  /** Numbers of each vector, 0 where there is none; empty if there are no vectors. */
+  lengths: Array<number>
+  /** Positions of records whose texts are not in `json`, for their length. */
+  large: Array<number>
+  /** Those texts. */
+  texts: Array<string>
+}
+
 /** States of the past, column by column. */
 export interface HistoryColumns {
   /** Their names. */
@@ -789,22 +803,6 @@ export interface PublishParameters {
  * By rejection: those of [`Bundle::read`].
  */
 export declare function readBundle(dir: string): Promise<NativeBundle>
-
-/** A piece of [`FoundRecords`], column by column. */
-export interface RecordColumns {
-  /** Ids. */
-  ids: Array<string>
-  /** Texts; `null` where there is none. */
-  texts: (string | null)[]
-  /** Metadata as JSON; `null` where there is none. */
-  metadata: (string | null)[]
-  /** Vectors, one after the other. */
-  vectors: Float32Array
-  /** Numbers of each vector; 0 where there is none. */
-  lengths: Array<number>
-  /** `score, distance` pairs; zeros if nothing was searched for. */
-  scores: Float64Array
-}
 
 /** How one search is done; checked in TypeScript. */
 export interface SearchParameters {

@@ -14,10 +14,11 @@ use crate::collection_parameters::{
 };
 use crate::drop_later::DropLater;
 use crate::error::{Failure, Result};
+use crate::found::FoundRecords;
 use crate::job::{JobControl, guarded, run_guarded};
 use crate::parameters::to_number;
 use crate::pool::{self, Lane};
-use crate::records::{FoundRecords, IdBatch, UpsertBatch};
+use crate::records::{IdBatch, UpsertBatch};
 use crate::scan::NativeScan;
 
 /// A handle on a collection. It keeps its lake open, and so does every job.
@@ -69,16 +70,17 @@ impl NativeCollection {
     }
 
     /// A promise of what `work` makes of the collection on a thread of a lane.
-    fn run<'env, T, V>(
+    fn run<'env, T, E, V>(
         &self,
         env: &'env Env,
         lane: Lane,
-        work: impl FnOnce(Held) -> rulake::Result<T> + Send + 'static,
+        work: impl FnOnce(Held) -> std::result::Result<T, E> + Send + 'static,
         into_js: impl FnOnce(T) -> V + Send + 'static,
     ) -> napi::Result<Object<'env>>
     where
         T: Send + 'static,
         V: ToNapiValue + 'static,
+        Failure: From<E>,
     {
         let collection = Held::clone(&self.held);
         run_guarded(
@@ -209,11 +211,11 @@ impl NativeCollection {
         })
     }
 
-    /// Records by id.
+    /// Records by id; their JSON if that is all, and little.
     ///
     /// # Errors
     /// By rejection: those of [`Collection::get`].
-    #[napi(ts_return_type = "Promise<FoundRecords>", catch_unwind)]
+    #[napi(ts_return_type = "Promise<string | FoundRecords>", catch_unwind)]
     pub fn get<'env>(
         &self,
         env: &'env Env,
@@ -221,8 +223,12 @@ impl NativeCollection {
         include: IncludeParameters,
     ) -> napi::Result<Object<'env>> {
         let ids = ids.take();
-        let work = move |collection: Held| collection.get(&ids, include.into());
-        self.run(env, Lane::Search, work, FoundRecords::from_records)
+        self.run(
+            env,
+            Lane::Search,
+            move |collection| FoundRecords::of_records(collection.get(&ids, include.into())?),
+            FoundRecords::or_json,
+        )
     }
 
     /// Number of records, or of those that match.
@@ -245,11 +251,11 @@ impl NativeCollection {
         )
     }
 
-    /// Searches for each of `queries` vectors in a row-major matrix.
+    /// Searches for each of `queries` vectors in a row-major matrix; the JSON of the answer if that is all, and little.
     ///
     /// # Errors
     /// By rejection: those of [`Collection::search`].
-    #[napi(ts_return_type = "Promise<FoundRecords>", catch_unwind)]
+    #[napi(ts_return_type = "Promise<string | FoundRecords>", catch_unwind)]
     pub fn search<'env>(
         &self,
         env: &'env Env,
@@ -265,9 +271,11 @@ impl NativeCollection {
             Lane::Search,
             move |collection| {
                 let cancel = Some(control.cancel_flag());
-                collection.search(&vectors, queries as usize, &parameters.into(), cancel)
+                let queries = queries as usize;
+                let answers = collection.search(&vectors, queries, &parameters.into(), cancel)?;
+                FoundRecords::of_answers(answers)
             },
-            FoundRecords::from_matches,
+            FoundRecords::or_json,
         )
     }
 
@@ -323,7 +331,10 @@ impl NativeCollection {
         self.run(
             env,
             Lane::Search,
-            |held| Ok(Self::new(held.snapshot()?, held.lake)),
+            |held| {
+                let pinned = held.snapshot();
+                pinned.map(|collection| Self::new(collection, held.lake))
+            },
             |collection| collection,
         )
     }
@@ -342,7 +353,8 @@ impl NativeCollection {
                     collection: held.name().to_owned(),
                     snapshot,
                 })?;
-                Ok(Self::new(held.at(id)?, held.lake))
+                let pinned = held.at(id);
+                pinned.map(|collection| Self::new(collection, held.lake))
             },
             |collection| collection,
         )

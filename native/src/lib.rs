@@ -10,6 +10,7 @@ mod cpu;
 mod drop_later;
 mod error;
 mod explain;
+mod found;
 mod hits;
 mod index;
 mod input;

@@ -10,9 +10,9 @@ use rulake::Scan;
 
 use crate::drop_later::DropLater;
 use crate::error::Failure;
+use crate::found::FoundRecords;
 use crate::job::{JobControl, run_guarded};
 use crate::pool::{self, Lane};
-use crate::records::FoundRecords;
 
 /// Becomes a `Uint8Array` in memory of the JavaScript engine: Electron refuses memory of ours.
 struct Bytes(Vec<u8>);
@@ -39,15 +39,16 @@ impl NativeScan {
     }
 
     /// A promise of what `next` takes from the walk, on a thread of the search lane.
-    fn run<'env, T, V>(
+    fn run<'env, T, E, V>(
         &self,
         env: &'env Env,
-        next: impl FnOnce(&mut Scan) -> rulake::Result<T> + Send + 'static,
+        next: impl FnOnce(&mut Scan) -> Result<T, E> + Send + 'static,
         into_js: impl FnOnce(&Env, T) -> napi::Result<V> + Send + 'static,
     ) -> napi::Result<Object<'env>>
     where
         T: Send + 'static,
         V: ToNapiValue + 'static,
+        Failure: From<E>,
     {
         let scan = Arc::clone(&self.scan);
         let work = move || {
@@ -61,11 +62,11 @@ impl NativeScan {
 
 #[napi]
 impl NativeScan {
-    /// The next records: at most `rows`, and no more once they have `bytes`. None are left if it is empty.
+    /// The next records: at most `rows`, and no more once they have `bytes`; `null` if none are left.
     ///
     /// # Errors
     /// By rejection: those of [`Scan::next_chunk`]; `CLOSED`.
-    #[napi(ts_return_type = "Promise<FoundRecords>", catch_unwind)]
+    #[napi(ts_return_type = "Promise<FoundRecords | null>", catch_unwind)]
     pub fn next<'env>(
         &self,
         env: &'env Env,
@@ -77,8 +78,12 @@ impl NativeScan {
         let (rows, bytes) = (rows as usize, bytes as usize);
         self.run(
             env,
-            move |scan| scan.next_chunk(rows, bytes, Some(control.cancel_flag())),
-            |_, records| Ok(FoundRecords::from_records(records)),
+            move |scan| {
+                let records = scan.next_chunk(rows, bytes, Some(control.cancel_flag()))?;
+                let some = !records.is_empty();
+                some.then(|| FoundRecords::of_records(records)).transpose()
+            },
+            |_, found| Ok(found),
         )
     }
 

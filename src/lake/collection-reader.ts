@@ -103,7 +103,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
     try {
       for (;;) {
         const found = await lakeCall(where, signal, (control) => scan.next(chunkSize, SCAN_BYTES, control));
-        if (found.length === 0) return;
+        if (found === null) return;
         for (const record of await readRecords<Meta>(found)) {
           yield record;
           signal?.throwIfAborted();

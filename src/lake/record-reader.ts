@@ -1,10 +1,7 @@
-import type { FoundRecords, RecordColumns } from "../../native/binding.js";
+import type { FoundPiece, FoundRecords } from "../../native/binding.js";
 import { invalidOption, oneOf } from "../options.js";
 import { nextTurn } from "../turns.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "./records.js";
-
-/** Bytes made into JavaScript values in one turn of the event loop. */
-const TURN_BYTES = 1 << 17;
 
 /** Bytes fetched ahead by a scan. */
 export const SCAN_BYTES = 1 << 20;
@@ -34,24 +31,26 @@ export function toInclude(include: readonly RecordPart[] | undefined, where: str
 }
 
 /** Makes records of what was found, in pieces that do not hold up the event loop. */
-export async function readRecords<Meta extends object>(found: FoundRecords): Promise<StoredRecord<Meta>[]> {
+export async function readRecords<Meta extends object>(
+  found: string | FoundRecords,
+): Promise<StoredRecord<Meta>[]> {
+  if (typeof found === "string") return JSON.parse(found);
   const records: StoredRecord<Meta>[] = [];
-  for await (const columns of pieces(found)) {
-    forEachRow<Meta>(columns, (record) => records.push(record));
+  for (;;) {
+    const piece = found.read();
+    if (piece === null) return records;
+    for (const record of toRecords<Meta>(piece)) records.push(record);
+    if (found.length > 0) await nextTurn();
   }
-  return records;
 }
 
 /** Likewise for the answers of searches. */
-export async function readHits<Meta extends object>(found: FoundRecords): Promise<CollectionHit<Meta>[][]> {
-  const hits: CollectionHit<Meta>[] = [];
-  for await (const columns of pieces(found)) {
-    forEachRow<Meta>(columns, (record, i) => {
-      const score = columns.scores[2 * i] ?? 0;
-      const distance = columns.scores[2 * i + 1] ?? 0;
-      hits.push({ ...record, score, distance });
-    });
-  }
+export async function readHits<Meta extends object>(
+  found: string | FoundRecords,
+): Promise<CollectionHit<Meta>[][]> {
+  // Answers have scores.
+  const hits = (await readRecords<Meta>(found)) as CollectionHit<Meta>[];
+  if (typeof found === "string") return [hits];
   let start = 0;
   return found.counts.map((count) => {
     start += count;
@@ -59,30 +58,19 @@ export async function readHits<Meta extends object>(found: FoundRecords): Promis
   });
 }
 
-async function* pieces(found: FoundRecords): AsyncGenerator<RecordColumns> {
-  while (found.length > 0) {
-    yield found.read(TURN_BYTES);
-    if (found.length > 0) await nextTurn();
-  }
-}
-
-function forEachRow<Meta extends object>(
-  columns: RecordColumns,
-  visit: (record: StoredRecord<Meta>, i: number) => void,
-): void {
+function toRecords<Meta extends object>(piece: FoundPiece): StoredRecord<Meta>[] {
+  const records: StoredRecord<Meta>[] = JSON.parse(piece.json);
   let start = 0;
-  columns.ids.forEach((id, i) => {
-    const record: StoredRecord<Meta> = { id };
-    const length = columns.lengths[i] ?? 0;
-    if (length > 0) {
-      // A copy: a view would keep the vectors of the whole piece.
-      record.vector = columns.vectors.slice(start, start + length);
-      start += length;
-    }
-    const text = columns.texts[i];
-    if (typeof text === "string") record.text = text;
-    const metadata = columns.metadata[i];
-    if (typeof metadata === "string") record.metadata = JSON.parse(metadata) as Meta;
-    visit(record, i);
-  });
+  for (const [i, length] of piece.lengths.entries()) {
+    const record = records[i];
+    if (length === 0 || record === undefined) continue;
+    // A copy: a view would keep the vectors of the whole piece.
+    record.vector = piece.vectors.slice(start, start + length);
+    start += length;
+  }
+  for (const [i, position] of piece.large.entries()) {
+    const record = records[position];
+    if (record !== undefined) record.text = piece.texts[i];
+  }
+  return records;
 }
