@@ -279,7 +279,7 @@ impl NativeCollection {
         )
     }
 
-    /// What a search looks at, as JSON.
+    /// Searches for a vector; what the search did, as JSON.
     ///
     /// # Errors
     /// By rejection: those of [`Collection::explain`].
@@ -287,15 +287,18 @@ impl NativeCollection {
     pub fn explain<'env>(
         &self,
         env: &'env Env,
-        filter: Option<String>,
+        vector: &[f32],
+        parameters: CollectionSearchParameters,
         control: Option<&JobControl>,
     ) -> napi::Result<Object<'env>> {
         let control = JobControl::handle(control);
+        let vector = vector.to_vec();
         self.run(
             env,
             Lane::Search,
             move |collection| {
-                let plan = collection.explain(filter.as_deref(), Some(control.cancel_flag()))?;
+                let cancel = Some(control.cancel_flag());
+                let plan = collection.explain(&vector, &parameters.into(), cancel)?;
                 serde_json::to_string(&plan)
                     .map_err(|error| rulake::Error::Internal(error.to_string()))
             },

@@ -2,7 +2,7 @@ import type { NativeCollection } from "../../native/binding.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
 import { type ArrowBatch, readBatch } from "./arrow.js";
 import { searchVectors, toCollectionSearch } from "./collection-search.js";
-import { toPlan } from "./explain.js";
+import { explainSearch } from "./explain.js";
 import type { Filter } from "./filter.js";
 import { toFilterJson } from "./filter-json.js";
 import { copyIds } from "./ids.js";
@@ -11,7 +11,6 @@ import { type Include, readRecords, SCAN_BYTES, toInclude } from "./record-reade
 import type {
   CollectionHit,
   CollectionSearchOptions,
-  ExplainOptions,
   GetOptions,
   Metric,
   ScanOptions,
@@ -149,13 +148,21 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
     }
   }
 
-  /** What a search would look at: segments, how many of their records match, the index of each. Print it as it is. */
-  async explain(options: ExplainOptions<Meta> = {}): Promise<SearchPlan> {
+  /**
+   * Searches, and tells what the search did: segments and how many of their records match, and for the index of each the
+   * lists probed, rows scanned, ruled out and compared. Takes the arguments of {@link Collection.search} and throws the
+   * same. Print it as it is.
+   *
+   * @example
+   * ```ts
+   * console.log(String(await docs.explain(vector, { k: 10, filter: { lang: "en" } })));
+   * ```
+   */
+  async explain(vector: VectorInput, options: CollectionSearchOptions<Meta> = {}): Promise<SearchPlan> {
     const where = this.where("explain");
     const handle = this.open("explain");
-    checkOptions(options, ["filter"], where);
-    const filter = toFilterJson(options.filter, where);
-    return toPlan(await lakeCall(where, undefined, () => handle.explain(filter)));
+    const search = toCollectionSearch(options, where);
+    return explainSearch(handle, toVector(vector, "vector", where), search, where);
   }
 }
 

@@ -148,20 +148,20 @@ export interface ScanOptions<Meta extends object = Record<string, unknown>> {
   signal?: AbortSignal | undefined;
 }
 
-/** Options of {@link Collection.explain}. */
-export interface ExplainOptions<Meta extends object = Record<string, unknown>> {
-  /** The filter of the search. */
-  filter?: Filter<Meta> | undefined;
-}
-
-/** What a search looks at; `String(plan)` is made for reading. */
+/** What a search looked at; `String(plan)` is made for reading. */
 export interface SearchPlan {
-  /** The state that is searched. */
+  /** The state that was searched. */
   snapshot: string;
   /** Records there. */
   records: number;
   /** Records that satisfy the filter; all without one. */
   matching: number;
+  /** Hits asked for; the candidates, with `mmr`. */
+  k: number;
+  /** Hits found, whatever their scores. */
+  hits: number;
+  /** Milliseconds it took to find the records that satisfy the filter. */
+  filterMilliseconds: number;
   /** Searched one after the other, older ones first. */
   parts: SearchPlanPart[];
 }
@@ -182,8 +182,30 @@ export interface SearchPlanPart {
   index: string | null;
   /** Inverted lists of the index. */
   lists: number;
-  /** Whether the search passes over the part. */
+  /** Whether the search passed over the part. */
   skipped: boolean;
+  /** What the search in the index did; `null` if it was passed over. */
+  search: PartSearch | null;
+}
+
+/** A search in the index of one part. Counts are rows unless they say otherwise. */
+export interface PartSearch {
+  /** Whether every record that was allowed was compared by its vector: then the answer is exact. */
+  exactScan: boolean;
+  /** Inverted lists that were looked at. */
+  listsProbed: number;
+  /** Rows whose distance was estimated from their codes. */
+  rowsScanned: number;
+  /** Those of them that the error bounds of one bit a dimension ruled out. */
+  rowsPruned: number;
+  /** Rows whose vector was compared with that of the query. */
+  rowsReranked: number;
+  /** The recall aimed at. */
+  recallTarget?: number;
+  /** The recall to be expected on average of queries like the records; absent where it was not learned. */
+  expectedRecall?: number;
+  /** Milliseconds the search took. */
+  milliseconds: number;
 }
 
 /** Options of {@link Collection.history}. */

@@ -128,7 +128,7 @@ describe("scanBatches()", () => {
   });
 });
 
-it("explain() tells what a search looks at", async () => {
+it("explain() tells what a search looked at", async () => {
   await using lake = await RuLake.open(scratch());
   const docs = await lake.collection<{ lang: string }>("docs");
   const vectors = noise(8 * 300);
@@ -141,13 +141,18 @@ it("explain() tells what a search looks at", async () => {
   await docs.compact();
   await docs.upsert(Array.from({ length: 90 }, (_, i) => record(200 + i)));
   await docs.delete({ ids: ["r0", "r1"] });
-  const plan = await docs.explain({ filter: { lang: "de" } });
-  expect(plan).toMatchObject({ records: 288, matching: 96 });
+  const query = vectors.subarray(8 * 30, 8 * 31);
+  const plan = await docs.explain(query, { filter: { lang: "de" }, k: 5 });
+  expect(plan).toMatchObject({ records: 288, matching: 96, k: 5, hits: 5 });
   expect(plan.parts).toMatchObject([
-    { records: 198, deleted: 2, vectors: 198, matching: 66, index: "FlatF32Index", skipped: false },
-    { part: "memory", records: 90, deleted: 0, vectors: 90, matching: 30, skipped: false },
+    { records: 198, deleted: 2, vectors: 198, matching: 66, index: "FlatF32Index", skipped: false, search: { exactScan: true, rowsReranked: 66 } },
+    { part: "memory", records: 90, deleted: 0, vectors: 90, matching: 30, skipped: false, search: { rowsReranked: 30 } },
   ]);
-  expect(String(plan)).toMatch(/96 of 288 records, 2 parts\n {2}\w{26}: 198 records, 2 deleted, 66 match/);
-  const none = await docs.explain({ filter: { lang: "fr" } });
-  expect([none.matching, none.parts.every((part) => part.skipped)]).toEqual([0, true]);
+  expect(String(plan)).toMatch(
+    /96 of 288 records, 2 parts; 5 hits of 5 wanted\n {2}\w{26}: 198 records, 2 deleted, 66 match; .*: 66 compared in/,
+  );
+  const none = await docs.explain(query, { filter: { lang: "fr" } });
+  expect([none.matching, none.hits, none.parts.every((part) => part.skipped)]).toEqual([0, 0, true]);
+  await expect(docs.explain([1, 2])).rejects.toMatchObject({ code: "DIMENSION_MISMATCH" });
+  await expect(docs.explain(query, { k: 0 })).rejects.toMatchObject({ code: "INVALID_K" });
 });

@@ -6,7 +6,7 @@
 //! 4 to 1, and a little noise. The lake is made if it is not there. CPU times are read from `/proc`, so Linux only.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rabitq::{Control, Index, OpenOptions, SearchOptions};
 use rulake::{
@@ -81,6 +81,9 @@ fn fill(docs: &Collection, base: &[f32], dimensions: usize, rows: usize) {
     docs.compact().unwrap();
 }
 
+/// A search whose answer is dropped.
+type Work<'a> = &'a dyn Fn(&[f32]);
+
 /// The index files of a lake.
 fn index_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -93,10 +96,10 @@ fn index_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// CPU time of this thread.
-fn cpu() -> Duration {
+/// Microseconds of CPU time of this thread.
+fn cpu() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e3
 }
 
 fn timed(what: &str, work: impl FnOnce()) {
@@ -155,12 +158,12 @@ fn main() {
     timed("second query", || drop(search(queries[1], &whole)));
     let one = request(Some(r#"{"bucket":7}"#), true);
     timed("first with a filter of 1 %", || {
-        drop(search(queries[2], &one))
+        drop(search(queries[2], &one));
     });
     timed("the same filter again", || drop(search(queries[3], &one)));
     let ten = request(Some(r#"{"group":7}"#), true);
     timed("first with a filter of 10 %", || {
-        drop(search(queries[4], &ten))
+        drop(search(queries[4], &ten));
     });
     println!("{:?}", docs.stats().unwrap());
     // Files of older generations are kept for a while.
@@ -176,11 +179,11 @@ fn main() {
         let hits = index.search(query, K, &SearchOptions::default(), Control::default());
         assert_eq!(hits.unwrap().len(), K);
     };
-    let works: [(&str, &dyn Fn(&[f32])); 3] = [
+    let works: [(&str, Work<'_>); 3] = [
         ("index", &bare),
         ("collection, ids", &|query| drop(search(query, &ids))),
         ("with text and metadata", &|query| {
-            drop(search(query, &whole))
+            drop(search(query, &whole));
         }),
     ];
     let mut times = [const { Vec::new() }; 3];
@@ -192,14 +195,14 @@ fn main() {
             }
             // The first round reads and checks what the others find in memory.
             if round > 0 {
-                times.push((cpu() - start) / queries.len() as u32);
+                times.push((cpu() - start) / queries.len() as f64);
             }
         }
     }
     for ((what, _), times) in works.iter().zip(&mut times) {
-        times.sort_unstable();
+        times.sort_by(f64::total_cmp);
         println!(
-            "{what}: {:.2?} of CPU a query, at best {:.2?}",
+            "{what}: {:.1} µs of CPU a query, at best {:.1}",
             times[ROUNDS / 2],
             times[0]
         );

@@ -299,12 +299,17 @@ impl Collection {
         )
     }
 
-    /// What a search with a filter looks at.
+    /// Searches for one vector, and tells what the search did.
     ///
     /// # Errors
-    /// `INVALID_FILTER`, `CANCELLED`, `CLOSED`, `CORRUPT_FILE`.
-    pub fn explain(&self, filter: Option<&str>, cancel: Option<&AtomicBool>) -> Result<Plan> {
-        explain::explain(&*self.state()?, filter, cancel)
+    /// As [`Collection::search`].
+    pub fn explain(
+        &self,
+        vector: &[f32],
+        request: &SearchRequest,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Plan> {
+        explain::explain(&*self.state()?, vector, request, cancel)
     }
 
     /// Walks over the records of the present state.

@@ -76,7 +76,7 @@ pub use bundle::{
 };
 pub use collection::{Collection, CollectionStats};
 pub use error::{Category, Error, Result};
-pub use explain::{PartPlan, Plan};
+pub use explain::{PartPlan, PartSearch, Plan};
 pub use history::HistoryEntry;
 pub use lake::{Lake, LakeOptions};
 pub use name::{MAX_NAME, check_name};

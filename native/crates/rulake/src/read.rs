@@ -68,7 +68,7 @@ impl Found {
 }
 
 impl SearchRequest {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.k == 0 {
             return Err(rabitq::Error::InvalidK { got: 0 }.into());
         }
@@ -82,13 +82,27 @@ impl SearchRequest {
         Ok(())
     }
 
-    fn options<'a>(&self, allow: Option<&'a AllowList>) -> SearchOptions<'a> {
+    pub(crate) fn options<'a>(&self, allow: Option<&'a AllowList>) -> SearchOptions<'a> {
         SearchOptions {
             allow,
             recall_target: self.recall_target,
             ..SearchOptions::default()
         }
     }
+}
+
+/// # Errors
+/// `DIMENSION_MISMATCH`.
+pub(crate) fn check_vectors(dimensions: usize, vectors: &[f32], queries: usize) -> Result<()> {
+    if dimensions.checked_mul(queries) == Some(vectors.len()) {
+        return Ok(());
+    }
+    let got = vectors.len() / queries.max(1);
+    Err(rabitq::Error::DimensionMismatch {
+        expected: dimensions,
+        got,
+    }
+    .into())
 }
 
 /// Searches for each of several vectors in a row-major matrix.
@@ -108,14 +122,7 @@ pub(crate) fn search(
     let Some(dimensions) = state.dimensions else {
         return Ok(vec![Vec::new(); queries]);
     };
-    if dimensions.checked_mul(queries) != Some(vectors.len()) {
-        let got = vectors.len() / queries.max(1);
-        return Err(rabitq::Error::DimensionMismatch {
-            expected: dimensions,
-            got,
-        }
-        .into());
-    }
+    check_vectors(dimensions, vectors, queries)?;
     let matches = match &request.filter {
         Some(filter) => state.matching(filter, cancel)?,
         None => None,

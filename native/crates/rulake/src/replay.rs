@@ -55,6 +55,9 @@ pub(crate) fn replay(
         if next.is_some_and(|next| next <= replay.reached() + 1) && reached.is_none() {
             continue;
         }
+        if next.is_none() && reached.is_none() && wal::ends_by(path, *header, replay.reached())? {
+            continue;
+        }
         let before = reached.unwrap_or(replay.reached());
         if header.first_sequence > before + 1
             || reached.is_some_and(|reached| header.first_sequence != reached + 1)

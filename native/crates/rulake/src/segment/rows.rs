@@ -149,12 +149,6 @@ impl RowsFile {
         u64_at(bytes, 0).ok_or_else(|| self.corrupt(i, "is missing"))
     }
 
-    fn word(&self, start: usize, i: usize) -> Result<u32> {
-        let at = start + i * 4;
-        let bytes = self.index.read(at..at + 4)?;
-        u32_at(bytes, 0).ok_or_else(|| self.corrupt(i, "is missing"))
-    }
-
     fn check(&self, position: usize) -> Result<()> {
         if position < self.count {
             Ok(())
@@ -197,8 +191,12 @@ impl RowsFile {
     /// The id at a position.
     pub(crate) fn id(&self, position: usize) -> Result<&str> {
         self.check(position)?;
-        let start = self.word(self.layout.starts, position)? as usize;
-        let end = self.word(self.layout.starts, position + 1)? as usize;
+        let at = self.layout.starts + position * 4;
+        let ends = self.index.read(at..at + 8)?;
+        let (Some(start), Some(end)) = (u32_at(ends, 0), u32_at(ends, 4)) else {
+            return Err(self.corrupt(position, "is missing"));
+        };
+        let (start, end) = (start as usize, end as usize);
         let (start, end) = (self.layout.ids + start, self.layout.ids + end);
         if start > end || end > self.layout.end {
             return Err(self.corrupt(position, "points outside the file"));
@@ -251,10 +249,23 @@ impl RowsFile {
     /// The block that holds a position.
     pub(crate) fn block_of(&self, position: usize) -> Result<usize> {
         self.check(position)?;
-        let (mut low, mut high) = (0, self.blocks);
+        // Blocks are about equally long in rows, so the search begins near where it ends, in wider and wider steps.
+        let guess = (position as u128 * self.blocks as u128 / self.count as u128) as usize;
+        let (mut low, mut high) = (guess, guess + 1);
+        let mut step = 1;
+        while low > 0 && self.first_of(low)? > position {
+            high = low;
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+        while high < self.blocks && self.first_of(high)? <= position {
+            low = high;
+            high = (high + step).min(self.blocks);
+            step *= 2;
+        }
         while low + 1 < high {
             let middle = low.midpoint(high);
-            if self.block_entry(middle)?.3 <= position {
+            if self.first_of(middle)? <= position {
                 low = middle;
             } else {
                 high = middle;
@@ -263,11 +274,15 @@ impl RowsFile {
         Ok(low)
     }
 
+    fn first_of(&self, block: usize) -> Result<usize> {
+        Ok(self.block_entry(block)?.3)
+    }
+
     /// Positions of a block.
     pub(crate) fn positions_of(&self, block: usize) -> Result<Range<usize>> {
-        let first = self.block_entry(block)?.3;
+        let first = self.first_of(block)?;
         let next = if block + 1 < self.blocks {
-            self.block_entry(block + 1)?.3
+            self.first_of(block + 1)?
         } else {
             self.count
         };

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use log::{Log, LogHeader};
 pub(crate) use payload::{Change, change_len, decode, encode};
 pub(crate) use record::MAX_PAYLOAD;
-pub(crate) use replay::{intact, list, read_log};
+pub(crate) use replay::{ends_by, intact, list, read_log};
 
 /// Where a collection keeps its logs.
 pub(crate) fn dir(collection: &Path) -> PathBuf {

@@ -64,9 +64,8 @@ pub(super) struct Found<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// The record at the start of `bytes`, if it is whole and intact.
-pub(super) fn decode(bytes: &[u8]) -> Option<Found<'_>> {
-    let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+/// What the bytes before a payload say, unchecked: the header, the length of the payload, and the checksum.
+pub(super) fn head(header: &[u8; HEADER]) -> Option<(Header, usize, u32)> {
     if header[0..4] != MAGIC {
         return None;
     }
@@ -74,20 +73,21 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Found<'_>> {
         u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
     };
     let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-    let payload = rest.get(..word(4) as usize)?;
-    let kind = Kind::from_number(word(12))?;
-    if checksum(header, payload) != word(8) {
-        return None;
-    }
-    Some(Found {
-        header: Header {
-            kind,
-            sequence: long(16),
-            watermark: long(24),
-            committed: long(32),
-        },
-        payload,
-    })
+    let found = Header {
+        kind: Kind::from_number(word(12))?,
+        sequence: long(16),
+        watermark: long(24),
+        committed: long(32),
+    };
+    Some((found, word(4) as usize, word(8)))
+}
+
+/// The record at the start of `bytes`, if it is whole and intact.
+pub(super) fn decode(bytes: &[u8]) -> Option<Found<'_>> {
+    let (bytes, rest) = bytes.split_first_chunk::<HEADER>()?;
+    let (header, length, crc) = head(bytes)?;
+    let payload = rest.get(..length)?;
+    (checksum(bytes, payload) == crc).then_some(Found { header, payload })
 }
 
 fn checksum(header: &[u8; HEADER], payload: &[u8]) -> u32 {

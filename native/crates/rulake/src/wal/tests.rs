@@ -107,6 +107,33 @@ fn no_flipped_bit_loses_or_changes_an_acknowledged_record() {
 }
 
 #[test]
+fn no_flipped_bit_hides_a_record_behind_what_a_generation_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = write(dir.path(), &[]);
+    assert!(ends_by(&empty, FIRST, 10).unwrap() && !ends_by(&empty, FIRST, 9).unwrap());
+    std::fs::remove_file(&empty).unwrap();
+    let path = write(dir.path(), &[b"first", b"second record", b"third"]);
+    for sequence in 9..16 {
+        assert_eq!(ends_by(&path, FIRST, sequence).unwrap(), sequence >= 13);
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    for i in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut broken = bytes.clone();
+            broken[i] ^= 1 << bit;
+            std::fs::write(&path, &broken).unwrap();
+            assert!(!ends_by(&path, FIRST, 12).unwrap(), "bit {bit} of byte {i}");
+        }
+        std::fs::write(&path, &bytes[..i]).unwrap();
+        let (seen, tail) = replay(&path).unwrap();
+        if ends_by(&path, FIRST, 12).unwrap() {
+            assert_eq!(tail.good, tail.length);
+            assert!(seen.len() < 3);
+        }
+    }
+}
+
+#[test]
 fn unsynced_records_may_be_lost_in_any_order() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = Log::create(dir.path(), FIRST).unwrap();
