@@ -152,12 +152,12 @@ export declare class NativeCollection {
    */
   search(vectors: Float32Array, queries: number, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<string | FoundRecords>
   /**
-   * What a search looks at, as JSON.
+   * Searches for a vector; what the search did, as JSON.
    *
    * # Errors
    * By rejection: those of [`Collection::explain`].
    */
-  explain(filter?: string | undefined | null, control?: JobControl | undefined | null): Promise<string>
+  explain(vector: Float32Array, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<string>
   /**
    * Starts a walk over the records of the present state.
    *

@@ -7,15 +7,19 @@ import { noise, scratchDirectory } from "./scratch.js";
 const allowed = 5;
 const dimensions = 384;
 const n = 50_000;
+/** Records that are written without being kept by the caller. */
+const many = process.env.RULAKE_HEAVY === "1" ? 200_000 : 20_000;
 const scratch = scratchDirectory();
+const numbers = noise(20_000 * dimensions);
 
 /** Records made when they are asked for: thousands of them kept would give the garbage collector long marks. */
 function* records(count: number) {
-  const vectors = noise(count * dimensions);
   for (let i = 0; i < count; i++) {
+    // Where one begins is coprime to how many there are, so that no two vectors are alike.
+    const start = (i * 97) % (numbers.length - dimensions);
     yield {
       id: `record-${i}`,
-      vector: vectors.subarray(i * dimensions, (i + 1) * dimensions),
+      vector: numbers.subarray(start, start + dimensions),
       text: `a text of the usual length, ${"as a passage has ".repeat(20)} ${i}`,
       metadata: { i, lang: i % 2 === 0 ? "en" : "de", tags: ["a", "b"] },
     };
@@ -41,7 +45,7 @@ describe("the event loop", () => {
   });
 
   const works: [string, () => Promise<unknown>][] = [
-    ["upserting 20k x 384 from a generator", () => docs.upsert(records(20_000))],
+    [`upserting ${many} x 384 from a generator`, () => docs.upsert(records(many))],
     ["searching with a filter", () => docs.search(query, { filter: { lang: "en" } })],
     ["5,000 answers with texts", () => docs.search(query, { k: 5000 })],
     ["choosing 20 varied ones among 2,000", () => docs.search(query, { k: 20, mmr: { fetchK: 2000 } })],
