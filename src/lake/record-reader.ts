@@ -68,9 +68,9 @@ function toRecords<Meta extends object>(piece: FoundPiece): StoredRecord<Meta>[]
     record.vector = piece.vectors.slice(start, start + length);
     start += length;
   }
-  for (const [i, position] of piece.large.entries()) {
-    const record = records[position];
-    if (record !== undefined) record.text = piece.texts[i];
+  for (const [i, text] of piece.texts.entries()) {
+    const record = records[piece.large[i] ?? -1];
+    if (record !== undefined) record.text = text;
   }
   return records;
 }

@@ -145,8 +145,24 @@ it("explain() tells what a search looked at", async () => {
   const plan = await docs.explain(query, { filter: { lang: "de" }, k: 5 });
   expect(plan).toMatchObject({ records: 288, matching: 96, k: 5, hits: 5 });
   expect(plan.parts).toMatchObject([
-    { records: 198, deleted: 2, vectors: 198, matching: 66, index: "FlatF32Index", skipped: false, search: { exactScan: true, rowsReranked: 66 } },
-    { part: "memory", records: 90, deleted: 0, vectors: 90, matching: 30, skipped: false, search: { rowsReranked: 30 } },
+    {
+      records: 198,
+      deleted: 2,
+      vectors: 198,
+      matching: 66,
+      index: "FlatF32Index",
+      skipped: false,
+      search: { exactScan: true, rowsReranked: 66 },
+    },
+    {
+      part: "memory",
+      records: 90,
+      deleted: 0,
+      vectors: 90,
+      matching: 30,
+      skipped: false,
+      search: { rowsReranked: 30 },
+    },
   ]);
   expect(String(plan)).toMatch(
     /96 of 288 records, 2 parts; 5 hits of 5 wanted\n {2}\w{26}: 198 records, 2 deleted, 66 match; .*: 66 compared in/,
