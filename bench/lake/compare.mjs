@@ -33,7 +33,7 @@ import { toMarkdown } from "./report.mjs";
 const lineup = [
   { id: "rulake", title: "rulake `Collection`" },
   { id: "rulake-ids", title: "the same, ids only" },
-  { id: "bare-index", title: "`RabitqPlusIndex` alone" },
+  { id: "bare-index", title: "its index alone" },
   { id: "lancedb", title: "LanceDB", module: "@lancedb/lancedb" },
   { id: "zvec", title: "zvec", module: "@zvec/zvec" },
   { id: "sqlite", title: "better-sqlite3 with sqlite-vec", module: "better-sqlite3" },

@@ -14,9 +14,9 @@ const IN_FLIGHT = 64;
 
 /** @type {Request} */
 const request = JSON.parse(readFileSync(/** @type {string} */ (process.argv[2]), "utf8"));
-/** @type {{ createStore(): Store }} */
+/** @type {{ createStore(rows: number): Store }} */
 const { createStore } = await import(`./stores/${request.store}.mjs`);
-const store = createStore();
+const store = createStore(request.rows);
 const records = new Records(request.dataset, request.texts, request.dimensions, request.rows);
 
 /** @param {string} place @returns {number} bytes of all files */

@@ -3,13 +3,23 @@ import { packageCopy } from "../../install.mjs";
 
 /** @typedef {typeof import("../../../dist/index.mjs")} Package */
 
-const { RabitqPlusIndex } = /** @type {Package} */ (
+const { loadIndex, RabitqIvfIndex, RabitqPlusIndex } = /** @type {Package} */ (
   await import(new URL("dist/index.mjs", packageCopy).href)
 );
 
-/** Only the index that a collection uses, without texts, fields, filters and log: what the rest of a lake costs. @returns {import("../request.mjs").Store} */
-export function createStore() {
-  /** @type {import("../../../dist/index.mjs").RabitqPlusIndex | undefined} */
+/** Rows from which a segment of a collection groups its vectors into lists. */
+const GROUPED = 100_000;
+
+/**
+ * Only the index that a collection uses for so many rows, without texts, fields, filters and log: what the rest of a lake
+ * costs.
+ *
+ * @param {number} rows
+ * @returns {import("../request.mjs").Store}
+ */
+export function createStore(rows) {
+  const Index = rows < GROUPED ? RabitqPlusIndex : RabitqIvfIndex;
+  /** @type {import("../../../dist/index.mjs").VectorIndex | undefined} */
   let index;
   let file = "";
   let width = 0;
@@ -21,16 +31,19 @@ export function createStore() {
     async open(place, dimensions) {
       file = `${place}.rbq`;
       width = dimensions;
-      if (existsSync(file)) index = await RabitqPlusIndex.load(file);
+      if (existsSync(file)) index = await loadIndex(file);
     },
     async upsert(rows) {
       const matrix = new Float32Array(rows.length * width);
       for (const [i, { vector }] of rows.entries()) matrix.set(vector, i * width);
       const ids = rows.map(({ id }) => Number(id));
-      if (index === undefined) index = await RabitqPlusIndex.build(matrix, { dimensions: width, ids });
+      if (index === undefined) index = await Index.build(matrix, { dimensions: width, ids });
       else await index.add(ids, matrix);
     },
-    settle: () => opened().save(file),
+    async settle() {
+      await opened().compact();
+      await opened().save(file);
+    },
     search: (query, k, condition) =>
       opened().search(
         query,
