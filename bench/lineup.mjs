@@ -120,7 +120,10 @@ export const lineup = [
     settings: { index: "RabitqIvfIndex" },
     points: [
       {},
-      ...sweep("recallTarget", [0.8, 0.9, 0.93, 0.95, 0.96, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999]),
+      ...sweep(
+        "recallTarget",
+        [0.8, 0.9, 0.92, 0.93, 0.94, 0.95, 0.96, 0.975, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999],
+      ),
     ],
     promises: true,
     filtered: [{}],

@@ -24,6 +24,7 @@ mod learn;
 mod lists;
 mod mapped;
 mod metric;
+mod nearest;
 mod noise;
 mod observe;
 mod options;

@@ -4,6 +4,7 @@ use simd::Kernels;
 
 use crate::curves::Cut;
 use crate::lists::Lists;
+use crate::nearest::{Key, Nearest};
 use crate::pack::BLOCK;
 use crate::query::{Estimator, Reach};
 use crate::{Metric, Result};
@@ -26,34 +27,16 @@ pub(crate) struct Route<'a> {
     /// What is the same for all lists.
     reach: Reach,
     sums: Vec<u32>,
-    /// By the best that is known of each.
-    distances: Vec<f32>,
-    /// Lists whose whole code was not looked at yet, in no order.
-    rough: Vec<Key>,
-    /// Those that were and still wait, in no order.
-    waiting: Vec<Key>,
+    /// Lists whose whole code was not looked at yet.
+    rough: Nearest,
+    looked_at: usize,
+    /// Lists that were and still wait, in no order.
+    waiting: Vec<(Key, Stop)>,
     /// What a list is nearer for each unit of its radius.
     lead: f32,
     radii: &'a [f32],
     /// Lists handed out.
     taken: usize,
-}
-
-/// A list and its distance in one number that sorts the farthest first, equal ones by falling number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(u64);
-
-impl Key {
-    fn new(distance: f32, list: usize) -> Self {
-        let bits = distance.to_bits();
-        // As an integer a float grows with its value if it is positive, and falls if it is negative.
-        let ascending = bits ^ (((bits as i32 >> 31) as u32) | 1 << 31);
-        Self(!(u64::from(ascending) << 32 | list as u64))
-    }
-
-    fn list(self) -> u32 {
-        !self.0 as u32
-    }
 }
 
 /// A list on the way of a query.
@@ -94,8 +77,7 @@ impl<'a> Route<'a> {
         for (estimate, radius) in estimates.iter_mut().zip(radii) {
             *estimate -= lead * radius;
         }
-        let nearness = estimates.iter().take(lists.count()).enumerate();
-        let rough = nearness.map(|(list, &estimate)| Key::new(estimate, list));
+        estimates.truncate(lists.count());
         Ok(Self {
             lead,
             radii,
@@ -105,8 +87,8 @@ impl<'a> Route<'a> {
             codes: routes.rows.all()?,
             reach,
             sums,
-            rough: rough.collect(),
-            distances: estimates,
+            rough: Nearest::new(estimates),
+            looked_at: 0,
             waiting: vec![],
             taken: 0,
         })
@@ -116,51 +98,40 @@ impl<'a> Route<'a> {
     pub(crate) fn next(&mut self, wanted: usize) -> Vec<Stop> {
         let count = self.lists.count();
         self.taken = (self.taken + wanted).min(count);
-        let looked_at = count - self.rough.len();
-        let more = (SPARE.0 * self.taken + SPARE.1)
-            .min(count)
-            .saturating_sub(looked_at);
-        if more > 0 {
-            self.look_at(more);
+        let wide = (SPARE.0 * self.taken + SPARE.1).min(count);
+        if wide > self.looked_at {
+            self.look_at(wide - self.looked_at);
         }
         let rest = self.waiting.len().saturating_sub(wanted);
         if rest > 0 {
-            self.waiting.select_nth_unstable(rest);
+            self.waiting
+                .select_nth_unstable_by_key(rest, |(key, _)| *key);
         }
-        self.waiting[rest..].sort_unstable();
+        self.waiting[rest..].sort_unstable_by_key(|(key, _)| *key);
         let nearest = self.waiting.drain(rest..).rev();
-        let stops = nearest.map(|key| Stop {
-            list: key.list(),
-            distance: self.distances[key.list() as usize],
-        });
-        stops.collect()
+        nearest.map(|(_, stop)| stop).collect()
     }
 
     fn look_at(&mut self, more: usize) {
-        let rest = self.rough.len() - more;
-        if rest > 0 {
-            // The nearest to the end, where they are taken off.
-            self.rough.select_nth_unstable(rest);
-        }
+        let chosen = self.rough.take(self.kernels, more);
+        self.looked_at += more;
         let width = self.lists.routes.row_bytes();
         let code = |key: Key| {
-            let at = key.list() as usize;
+            let at = key.place() as usize;
             &self.codes[at * width..(at + 1) * width]
         };
-        let chosen = &self.rough[rest..];
         for (i, &key) in chosen.iter().enumerate() {
             if let Some(&later) = chosen.get(i + AHEAD) {
                 simd::prefetch(code(later));
             }
-            let (at, code) = (key.list() as usize, code(key));
+            let (list, at) = (key.place(), key.place() as usize);
             let (distance, _) =
                 self.estimator
-                    .refine(self.kernels, self.reach, self.sums[at], code);
+                    .refine(self.kernels, self.reach, self.sums[at], code(key));
             let lead = self.radii.get(at).map_or(0.0, |radius| self.lead * radius);
-            self.distances[at] = distance;
-            self.waiting.push(Key::new(distance - lead, at));
+            let stop = Stop { list, distance };
+            self.waiting.push((Key::new(distance - lead, list), stop));
         }
-        self.rough.truncate(rest);
     }
 }
 
