@@ -130,10 +130,12 @@ describe("a peer over gRPC", () => {
 
   it("cancels by signal, and lets the loop go at once", async () => {
     const canceled: unknown[] = [];
+    let reachedAt = 0;
     const agent = await grpcAgent({
       sendStreamingMessage: (call: Updates) => void call.write(statusUpdate(TaskState.TASK_STATE_WORKING)),
       cancelTask(call: ServerUnaryCall<{ id: string }, object>, done: sendUnaryData<object>) {
         canceled.push(call.request.id);
+        reachedAt = performance.now();
         done({ code: status.INTERNAL });
       },
     });
@@ -150,7 +152,7 @@ describe("a peer over gRPC", () => {
     };
     await expect(loop()).rejects.toHaveProperty("name", "AbortError");
     await until(() => canceled.length > 0);
-    expect(performance.now() - abortedAt).toBeLessThan(100);
+    expect(reachedAt - abortedAt).toBeLessThan(100);
     expect(canceled).toEqual(["task-1"]);
   });
 

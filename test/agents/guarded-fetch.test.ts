@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { constants, createBrotliCompress, createDeflate, createGzip, gzipSync } from "node:zlib";
 import { type A2AError, createGuardedFetch, type GuardedFetchOptions } from "rulake/agents";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { bodyOf, failure, serve, serveTcp, until } from "./hostile-server.js";
+import { bodyOf, failure, growth, serve, serveTcp, until } from "./hostile-server.js";
 
 function guarded(options: GuardedFetchOptions = {}) {
   const http = createGuardedFetch({ network: { allowLoopback: true }, ...options });
@@ -27,21 +27,6 @@ function flood(stream: NodeJS.WritableStream, bytes: number, piece: Buffer): voi
 }
 
 const MEGABYTE = 1024 * 1024;
-
-/** How far the memory of this process grows while `work` runs. */
-async function growth(work: () => Promise<unknown>): Promise<number> {
-  const before = process.memoryUsage.rss();
-  let peak = before;
-  const sample = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage.rss());
-  }, 5);
-  try {
-    await work();
-  } finally {
-    clearInterval(sample);
-  }
-  return Math.max(peak, process.memoryUsage.rss()) - before;
-}
 
 describe("a guarded fetch", () => {
   it("gives what fetch gives", async () => {

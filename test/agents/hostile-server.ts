@@ -120,3 +120,18 @@ export async function until(holds: () => boolean, ms = 5_000): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+/** How far the memory of this process grows while `work` runs. */
+export async function growth(work: () => Promise<unknown>): Promise<number> {
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  const sample = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, 5);
+  try {
+    await work();
+  } finally {
+    clearInterval(sample);
+  }
+  return Math.max(peak, process.memoryUsage.rss()) - before;
+}

@@ -18,7 +18,7 @@ import {
 } from "rulake/agents";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { until } from "./hostile-server.js";
-import { type PeerScript, scriptedPeer, task } from "./scripted-peer.js";
+import { type EventWriter, type PeerScript, scriptedPeer, task } from "./scripted-peer.js";
 import { connect, painter, served } from "./served-agent.js";
 
 const done: PeerScript = (_, events) => void events.task("COMPLETED");
@@ -86,14 +86,19 @@ describe("before anything is sent", () => {
   });
 
   it("no more tasks run at a peer than the policy allows", async () => {
-    const { peer } = await scriptedPeer((_, events) => void setTimeout(() => events.task("COMPLETED"), 200));
+    const waiting: EventWriter[] = [];
+    const { peer, calls } = await scriptedPeer((_, events) => {
+      if (calls.length === 1) waiting.push(events);
+      else events.task("COMPLETED");
+    });
     const peers = new A2APeers([peer], { policy: { maxConcurrency: 1 } });
-    const first = peers.send("one");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const first = expect(peers.send("one")).resolves.toMatchObject({ state: "completed" });
+    await until(() => waiting.length === 1);
     await expect(peers.send("two")).rejects.toMatchObject({
       code: "POLICY_VIOLATION",
       category: "transient",
     });
+    waiting[0]?.task("COMPLETED");
     await first;
     await expect(peers.send("three")).resolves.toMatchObject({ state: "completed" });
   });
@@ -102,7 +107,7 @@ describe("before anything is sent", () => {
 describe("the budget", () => {
   it("sheds what does not fit its window, and says for how long", async () => {
     const { peer, calls } = await scriptedPeer(done);
-    const peers = new A2APeers([{ peer, costUsd: 0.4 }], { budget: { maxCostUsd: 1, windowMs: 300 } });
+    const peers = new A2APeers([{ peer, costUsd: 0.4 }], { budget: { maxCostUsd: 1, windowMs: 2_000 } });
     await peers.send("one");
     await peers.send("two");
     const error = await peers.send("three").catch((reason) => reason);
@@ -111,7 +116,7 @@ describe("the budget", () => {
       category: "transient",
       context: { limit: "maxCostUsd" },
     });
-    expect(error.context.retryAfterMs).toBeLessThanOrEqual(300);
+    expect(error.context.retryAfterMs).toBeLessThanOrEqual(2_000);
     expect(calls).toHaveLength(2);
     await new Promise((resolve) => setTimeout(resolve, error.context.retryAfterMs + 20));
     await peers.send("four");
@@ -312,20 +317,20 @@ describe("the circuit of a peer", () => {
       running--;
       return void events.task("COMPLETED");
     });
-    const peers = new A2APeers([peer], { breaker: { failures: 3, cooldownMs: 100 } });
+    const peers = new A2APeers([peer], { breaker: { failures: 3, cooldownMs: 1_000 } });
     for (let at = 0; at < 3; at++)
       await expect(peers.send("go")).rejects.toMatchObject({ code: "CONNECTION_LOST" });
     expect(peers.stats()[0]?.breaker).toBe("open");
     await expect(peers.send("go")).rejects.toMatchObject({ code: "CIRCUIT_OPEN", category: "transient" });
     expect(calls).toHaveLength(3);
 
-    await new Promise((resolve) => setTimeout(resolve, 120));
+    await new Promise((resolve) => setTimeout(resolve, 1_020));
     const together = await Promise.allSettled(Array.from({ length: 5 }, () => peers.send("go")));
     expect(together.every(({ status }) => status === "rejected")).toBe(true);
     expect(calls).toHaveLength(4);
 
     isWell = true;
-    await new Promise((resolve) => setTimeout(resolve, 120));
+    await new Promise((resolve) => setTimeout(resolve, 1_020));
     const again = await Promise.allSettled(Array.from({ length: 5 }, () => peers.send("go")));
     expect(again.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     expect(most).toBe(1);

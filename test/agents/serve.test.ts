@@ -299,14 +299,15 @@ describe("listening", () => {
   });
 
   it("ends with the tasks under way canceled", async () => {
-    const { url, server } = await served(
-      ({ signal }) =>
-        new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
-    );
+    let running = 0;
+    const { url, server } = await served(({ signal }) => {
+      running++;
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
     const peer = await connect(url);
-    const sent = peer.send("go");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const sent = expect(peer.send("go")).resolves.toMatchObject({ state: "canceled" });
+    await until(() => running === 1);
     await server.close();
-    await expect(sent).resolves.toMatchObject({ state: "canceled" });
+    await sent;
   });
 });

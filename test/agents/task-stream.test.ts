@@ -1,6 +1,6 @@
 import { type A2AEvent, TaskAssembly } from "rulake/agents";
 import { describe, expect, it } from "vitest";
-import { until } from "./hostile-server.js";
+import { failure, growth, until } from "./hostile-server.js";
 import {
   artifact,
   chunk,
@@ -248,6 +248,37 @@ describe("limits", () => {
     });
   });
 
+  it.each([
+    ["pieces of one artifact", () => "a"],
+    ["artifacts with long names", (at: number) => `${at}${"n".repeat(5_000)}`],
+  ])("keep %s that never end from filling the memory", async (_, nameOf) => {
+    const text = "x".repeat(5_000);
+    const { peer } = await scriptedPeer(
+      onStream((events) => {
+        events.task();
+        let at = 0;
+        const write = () => {
+          while (!events.response.destroyed) {
+            const each = chunk(text) as { artifactUpdate: { artifact: { artifactId: string } } };
+            each.artifactUpdate.artifact.artifactId = nameOf(at++);
+            if (!events.send(each)) return void events.response.once("drain", write);
+          }
+        };
+        write();
+      }),
+    );
+    const read = async () => {
+      for await (const _ of peer.stream("go"));
+    };
+    const most = 64 * 1024 * 1024;
+    let grown = Number.POSITIVE_INFINITY;
+    // What others allocate meanwhile, and garbage that is not collected yet, count as well.
+    for (let attempt = 0; attempt < 3 && grown > most; attempt++) {
+      grown = await growth(async () => expect((await failure(read())).code).toBe("RESPONSE_TOO_LARGE"));
+    }
+    expect(grown).toBeLessThan(most);
+  });
+
   it("end silence, and a task without an end", async () => {
     const silent = await scriptedPeer(
       onStream((events) => events.task()),
@@ -308,6 +339,29 @@ describe("a connection that breaks", () => {
     expect(events.at(-1)).toMatchObject({ type: "status", state: "completed" });
     expect(of("SubscribeToTask")).toHaveLength(1);
     expect(of("SendStreamingMessage")).toHaveLength(1);
+  });
+
+  it("after a long text, whose halves of characters fall between pieces, gets the rest of it", async () => {
+    // More than is kept as it is, in pieces that end within surrogate pairs.
+    const long = "ä\u{1f600}".repeat(70_000);
+    const sent = long.slice(0, 199_999);
+    for (const stored of [long, `other${long}`]) {
+      const { peer } = await scriptedPeer((call, events) => {
+        if (call.method === "SendStreamingMessage") {
+          events.task().chunk(sent.slice(0, 1_000), false);
+          for (let at = 1_000; at < sent.length; at += 1_000) events.chunk(sent.slice(at, at + 1_000));
+          return void events.end();
+        }
+        if (call.method === "SubscribeToTask") return { error: { code: -32004, message: "over already" } };
+        return task("COMPLETED", artifact(stored));
+      });
+      const events = await collect(peer.stream("go"));
+      expect(deltas(events) === stored).toBe(true);
+      const rest = events.filter(({ type }) => type === "artifact").at(-1);
+      expect([rest?.append, rest?.text?.length]).toEqual(
+        stored === long ? [true, long.length - sent.length] : [false, stored.length],
+      );
+    }
   });
 
   it("whose task is over meanwhile is made good from a snapshot", async () => {

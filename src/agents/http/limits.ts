@@ -22,7 +22,7 @@ export interface Limits {
   bodyBytes: number;
   /** One event of a stream. Default 1 MiB. */
   eventBytes: number;
-  /** A stream of events altogether. Default 256 MiB. */
+  /** A stream of events altogether. Default 32 MiB. */
   streamBytes: number;
   /** Events of one stream. Default 100,000. */
   maxEvents: number;
@@ -43,7 +43,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   cardBytes: 256 * 1024,
   bodyBytes: 8 * 1024 * 1024,
   eventBytes: 1024 * 1024,
-  streamBytes: 256 * 1024 * 1024,
+  streamBytes: 32 * 1024 * 1024,
   maxEvents: 100_000,
   jsonDepth: 64,
 });
