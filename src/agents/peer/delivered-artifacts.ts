@@ -22,11 +22,20 @@ const LONGEST_ID = 200;
 export class DeliveredArtifacts {
   readonly #known = new Map<string, Delivered>();
   #held = 0;
+  #last: { artifactId: string; known: Delivered } | undefined;
 
   /** Notes a chunk that is about to be given out. */
   add({ artifactId = "", append, parts = [], text = textOf(parts) }: A2AEvent): void {
     let others = 0;
     for (const part of parts) if (!("text" in part)) others++;
+    const last = this.#last;
+    if (append && others === 0 && last?.artifactId === artifactId) {
+      // One more piece of what is being said: nearly all there is.
+      this.#held -= last.known.text.held;
+      last.known.text.add(text);
+      this.#held += last.known.text.held;
+      return;
+    }
     const key = keyOf(artifactId);
     const before = this.#known.get(key);
     this.#held -= before?.text.held ?? 0;
@@ -36,12 +45,14 @@ export class DeliveredArtifacts {
     known.others += others;
     if (this.#held + known.text.held > MOST_HELD) known.text.fold();
     this.#held += known.text.held;
+    this.#last = { artifactId, known };
   }
 
   /** Takes the artifacts of a snapshot for given out. */
   replace(artifacts: readonly A2AArtifact[]): void {
     this.#known.clear();
     this.#held = 0;
+    this.#last = undefined;
     for (const { artifactId, parts } of artifacts) this.add({ ...blank, artifactId, parts });
   }
 
