@@ -1,11 +1,10 @@
 import { execFile, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
 import { inRoot } from "../../scripts/paths.mjs";
+import { pythonEnvironment } from "../python-environment.js";
 import { createWire, type Wire } from "./wire.js";
 
 const run = promisify(execFile);
@@ -19,41 +18,13 @@ const REQUIREMENTS = {
 
 export type PythonSdk = keyof typeof REQUIREMENTS;
 
-/** Longest time that an installation may take, in milliseconds. */
-const INSTALL_MS = 100_000;
-
 /**
  * The interpreter of a virtual environment with the A2A SDK for Python below `.cache`; or why there is none.
  *
- * @param mayInstall - make it when it is first needed: takes pip and an index of packages
+ * @param mayInstall - make it when it is first needed
  */
-export async function pythonWith(
-  sdk: PythonSdk,
-  mayInstall: boolean,
-): Promise<{ python: string } | { missing: string }> {
-  const set = createHash("sha256").update(REQUIREMENTS[sdk].join("\n")).digest("hex").slice(0, 8);
-  const home = inRoot(".cache/python", `a2a-sdk-${sdk}-${set}`);
-  const inside = process.platform === "win32" ? "Scripts/python.exe" : "bin/python";
-  const python = path.join(home, inside);
-  if (existsSync(python)) return { python };
-  if (!mayInstall) return { missing: `a2a-sdk ${sdk} for Python is installed by npm run test:heavy` };
-  // Renamed when it is complete; a virtual environment works from another place as long as python is what is called.
-  const staged = `${home}.${process.pid}`;
-  try {
-    const anyPython = process.platform === "win32" ? "python" : "python3";
-    // Without a pip of its own, which takes longer to install than the SDK.
-    await run(anyPython, ["-m", "venv", "--without-pip", staged], { timeout: INSTALL_MS });
-    const pip = ["-m", "pip", "--python", path.join(staged, inside), "install", "--quiet"];
-    await run(anyPython, [...pip, "--disable-pip-version-check", ...REQUIREMENTS[sdk]], {
-      timeout: INSTALL_MS,
-    });
-    renameSync(staged, home);
-  } catch (error) {
-    rmSync(staged, { recursive: true, force: true });
-    if (existsSync(python)) return { python };
-    return { missing: `no a2a-sdk ${sdk} for Python: ${String(error).split("\n")[0]}` };
-  }
-  return { python };
+export function pythonWith(sdk: PythonSdk, mayInstall: boolean): ReturnType<typeof pythonEnvironment> {
+  return pythonEnvironment(`a2a-sdk-${sdk}`, REQUIREMENTS[sdk], mayInstall);
 }
 
 /**
