@@ -103,6 +103,8 @@ export declare class NativeCollection {
   get metric(): string
   /** Numbers in a vector, once known. */
   get dimensions(): number | null
+  /** Paths of metadata that are indexed; null for all of them. */
+  get metadataIndex(): Array<string> | null
   /**
    * Name of the state it reads now.
    *
@@ -344,6 +346,13 @@ export declare class NativeLake {
    */
   collection(name: string, parameters: CollectionParameters): Promise<NativeCollection>
   /**
+   * Begins to make a collection that shall replace the one of a name.
+   *
+   * # Errors
+   * By rejection: those of [`Lake::replace`].
+   */
+  replace(name: string, parameters: CollectionParameters): Promise<NativeReplacement>
+  /**
    * Begins a session.
    *
    * # Errors
@@ -371,6 +380,24 @@ export declare class NativeLake {
    * By rejection: those of [`Lake::close`].
    */
   close(): Promise<void>
+}
+
+/** A replacement that is open until it is committed or given up. */
+export declare class NativeReplacement {
+  /**
+   * A handle on the collection that is being made.
+   *
+   * # Errors
+   * `CLOSED`.
+   */
+  collection(): NativeCollection
+  /**
+   * Puts the collection in its place, or gives it up.
+   *
+   * # Errors
+   * By rejection: those of [`Replacement::commit`].
+   */
+  end(commit: boolean): Promise<void>
 }
 
 /** A walk over the records of one state. */
@@ -577,6 +604,8 @@ export interface CollectionParameters {
   metric?: string | undefined
   /** `auto` or the name of an index class. */
   index?: string | undefined
+  /** Paths of metadata to index. */
+  metadataIndex?: string[] | undefined
 }
 
 /** How a search is done; checked in TypeScript for type. */

@@ -127,6 +127,12 @@ impl NativeCollection {
         self.held.dimensions().and_then(|n| u32::try_from(n).ok())
     }
 
+    /// Paths of metadata that are indexed; null for all of them.
+    #[napi(getter, catch_unwind)]
+    pub fn metadata_index(&self) -> Option<Vec<String>> {
+        self.held.metadata_index().map(<[String]>::to_vec)
+    }
+
     /// Name of the state it reads now.
     ///
     /// # Errors

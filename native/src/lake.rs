@@ -13,6 +13,7 @@ use crate::drop_later::DropLater;
 use crate::error::{Category, Failure, Result, from_io};
 use crate::job::{guarded, run_guarded};
 use crate::pool::{self, Lane};
+use crate::replacement::NativeReplacement;
 use crate::session::NativeSession;
 
 /// A handle on a lake. Jobs hold the lake themselves. A lake nobody has closed closes with the last reference, and may
@@ -34,6 +35,9 @@ pub struct CollectionParameters {
     /// `auto` or the name of an index class.
     #[napi(ts_type = "string | undefined")]
     pub index: Option<String>,
+    /// Paths of metadata to index.
+    #[napi(ts_type = "string[] | undefined")]
+    pub metadata_index: Option<Vec<String>>,
 }
 
 /// How a lake is opened; checked in TypeScript for type and range.
@@ -141,6 +145,29 @@ impl NativeLake {
         )
     }
 
+    /// Begins to make a collection that shall replace the one of a name.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Lake::replace`].
+    #[napi(ts_return_type = "Promise<NativeReplacement>", catch_unwind)]
+    pub fn replace<'env>(
+        &self,
+        env: &'env Env,
+        name: String,
+        parameters: CollectionParameters,
+    ) -> napi::Result<Object<'env>> {
+        let lake = Arc::clone(&self.lake);
+        run_guarded(
+            env,
+            Lane::Work,
+            move || {
+                let replacement = lake.replace(&name, &parameters.into_options()?)?;
+                Ok((replacement, lake))
+            },
+            |_, (replacement, lake)| Ok(NativeReplacement::new(replacement, lake)),
+        )
+    }
+
     /// Begins a session.
     ///
     /// # Errors
@@ -220,6 +247,7 @@ impl CollectionParameters {
             dimensions: self.dimensions.map(|n| n as usize),
             metric,
             index,
+            metadata_index: self.metadata_index,
         })
     }
 }
@@ -253,6 +281,9 @@ impl From<rulake::Error> for Failure {
             E::Poisoned { collection, reason } => failure
                 .with("collection", collection)
                 .with("reason", reason),
+            E::Fenced { path, reason } => {
+                failure.with("path", path.as_path()).with("reason", reason)
+            }
             E::Conflict { collection, id } => failure.with("collection", collection).with("id", id),
             E::NoSnapshot {
                 collection,

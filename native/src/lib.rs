@@ -20,6 +20,7 @@ mod parameters;
 mod pool;
 mod recommend;
 mod records;
+mod replacement;
 mod rows;
 mod scan;
 mod session;

@@ -48,6 +48,11 @@ export class Collection<Meta extends object = Record<string, unknown>>
     this.metric = this.#native.metric as Metric;
   }
 
+  /** Paths of metadata that are indexed, sorted; `undefined` for every path. */
+  get metadataIndex(): readonly string[] | undefined {
+    return this.open("metadataIndex").metadataIndex ?? undefined;
+  }
+
   /**
    * Inserts records or replaces those with the same id; of several records with one id the last wins.
    *

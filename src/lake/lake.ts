@@ -1,5 +1,5 @@
 import path from "node:path";
-import type { NativeLake } from "../../native/binding.js";
+import type { CollectionParameters, NativeLake } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { metrics } from "../indexes/metric.js";
 import { native } from "../native.js";
@@ -127,8 +127,8 @@ export class RuLake implements AsyncDisposable {
   /**
    * Opens a collection and creates it if it is missing.
    *
-   * @throws {@link LakeError} `INVALID_NAME`, `COLLECTION_MISMATCH` (dimensions, metric or index differ from what is
-   * stored), `COLLECTION_NOT_FOUND` (read-only), `CORRUPT_FILE`, `CLOSED`
+   * @throws {@link LakeError} `INVALID_NAME`, `COLLECTION_MISMATCH` (dimensions, metric, index or metadataIndex differ from
+   * what is stored; {@link RuLake.replace} changes them), `COLLECTION_NOT_FOUND` (read-only), `CORRUPT_FILE`, `CLOSED`
    * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`, `INVALID_DIMENSIONS`
    */
   async collection<Meta extends object = Record<string, unknown>>(
@@ -138,20 +138,51 @@ export class RuLake implements AsyncDisposable {
     const where = "RuLake.collection()";
     const lake = this.#open(where);
     checkName(name, where);
-    checkOptions(options, ["dimensions", "metric", "index"], where);
-    const { dimensions, metric, index } = options;
-    if (
-      dimensions !== undefined &&
-      !(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= MAX_DIMENSIONS)
-    ) {
-      throw invalidOption(where, "dimensions", `a whole number from 1 to ${MAX_DIMENSIONS}`, dimensions);
-    }
-    oneOf(metric, metrics, "metric", where);
-    oneOf(index, indexKinds, "index", where);
-    const handle = await lakeCall(where, undefined, () =>
-      lake.collection(name, { dimensions, metric, index }),
-    );
+    const parameters = toParameters(options, where);
+    const handle = await lakeCall(where, undefined, () => lake.collection(name, parameters));
     return new Collection<Meta>(handle, this.#state);
+  }
+
+  /**
+   * Makes a collection beside the one of its name, and puts it in that one's place when a function's promise resolves:
+   * other options, other embeddings. Until then, and if the promise rejects, the old collection stays as it is, and can be
+   * read and written. A crash leaves the old or the new one, each as a whole. If there is none of that name, one is made.
+   *
+   * Handles on the old collection throw `CLOSED` afterwards, and so does the one that the function gets; readers in other
+   * processes are told so by {@link Collection.refresh}.
+   *
+   * @returns what the function returns
+   * @throws {@link LakeError} `INVALID_NAME`, `READ_ONLY`, `CLOSED`, `IO`, and what the calls within have thrown
+   * @example
+   * ```ts
+   * await lake.replace("docs", { metric: "l2" }, async (next) => {
+   *   await next.upsert(docs.scan({ include: ["vector", "text", "metadata"] }));
+   * });
+   * ```
+   */
+  async replace<T, Meta extends object = Record<string, unknown>>(
+    name: string,
+    options: CollectionOptions,
+    work: (next: Collection<Meta>) => Promise<T> | T,
+  ): Promise<T> {
+    const where = "RuLake.replace()";
+    const lake = this.#open(where);
+    checkName(name, where);
+    const parameters = toParameters(options, where);
+    if (typeof work !== "function") throw invalidArgument(where, "work", "a function", describe(work));
+    const handle = await lakeCall(where, undefined, () => lake.replace(name, parameters));
+    const end = (commit: boolean) => lakeCall(where, undefined, () => handle.end(commit));
+    let result: T;
+    try {
+      const next = new Collection<Meta>(handle.collection(), this.#state);
+      result = await work(next);
+      await next.close();
+    } catch (error) {
+      await end(false);
+      throw error;
+    }
+    await end(true);
+    return result;
   }
 
   /**
@@ -237,6 +268,25 @@ const indexKinds: readonly CollectionIndexKind[] = [
   "RabitqPlusIndex",
   "RabitqIvfIndex",
 ];
+
+/** Checks options of a collection. */
+function toParameters(options: CollectionOptions, where: string): CollectionParameters {
+  checkOptions(options, ["dimensions", "metric", "index", "metadataIndex"], where);
+  const { dimensions, metric, index, metadataIndex } = options;
+  if (
+    dimensions !== undefined &&
+    !(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= MAX_DIMENSIONS)
+  ) {
+    throw invalidOption(where, "dimensions", `a whole number from 1 to ${MAX_DIMENSIONS}`, dimensions);
+  }
+  oneOf(metric, metrics, "metric", where);
+  oneOf(index, indexKinds, "index", where);
+  const isPath = (path: unknown) => typeof path === "string";
+  if (metadataIndex !== undefined && !(Array.isArray(metadataIndex) && metadataIndex.every(isPath))) {
+    throw invalidOption(where, "metadataIndex", "an array of paths", metadataIndex);
+  }
+  return { dimensions, metric, index, metadataIndex: metadataIndex && [...metadataIndex] };
+}
 
 function checkName(name: unknown, where: string): void {
   if (typeof name !== "string") throw invalidArgument(where, "name", "a string", describe(name));

@@ -55,6 +55,12 @@ export interface CollectionOptions {
   metric?: Metric | undefined;
   /** Default `"auto"`. */
   index?: CollectionIndexKind | undefined;
+  /**
+   * Paths of metadata that segments index for filters, as filters write them (`"author.name"`), each with all that is
+   * below it. Default: every path, 256 of them at most. Filters on others are right, too, but look at every record.
+   * `[]` indexes none.
+   */
+  metadataIndex?: readonly string[] | undefined;
 }
 
 /** Options of {@link Collection.upsert}. */

@@ -7,9 +7,9 @@ import type { CollectionIndexKind } from "../lake/records.js";
 import { isAbsentOrEmpty, splitPath } from "./location.js";
 
 /**
- * Copies a collection into the lake at a directory, under the same name and with everything: ids, vectors, texts, metadata and
- * their order. A collection of that name which is there already is replaced. The lake the collection lives in is left
- * alone: what it acknowledged is durable.
+ * Copies a collection into the lake at a directory, under the same name and with everything: ids, vectors, texts,
+ * metadata and their order. A collection of that name which is there already is replaced once the copy is complete and
+ * durable. The lake the collection lives in is left alone: what it acknowledged is durable.
  *
  * @throws {@link LakeError} `NOT_A_LAKE` when the directory holds something else
  */
@@ -22,10 +22,11 @@ export async function copyCollection<Meta extends object>(
   if (sourceLake !== undefined && path.resolve(sourceLake) === path.resolve(directory)) return;
   const lake = await RuLake.open(directory);
   try {
-    await lake.drop(source.name);
-    const { dimensions, metric } = source;
-    const target = await lake.collection<Meta>(source.name, { dimensions, metric, index });
-    await target.upsert(source.scan({ include: ["vector", "text", "metadata"] }));
+    const { dimensions, metric, metadataIndex } = source;
+    const options = { dimensions, metric, index, metadataIndex };
+    await lake.replace<void, Meta>(source.name, options, async (target) => {
+      await target.upsert(source.scan({ include: ["vector", "text", "metadata"] }), { durability: "buffered" });
+    });
   } finally {
     await lake.close();
   }

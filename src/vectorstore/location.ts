@@ -112,10 +112,10 @@ async function openLake(lakePath: string, location: string, readOnly: boolean | 
 async function openIn<Meta extends object>(
   lake: RuLake,
   name: string,
-  { dimensions, metric, index }: StoreOptions,
+  { dimensions, metric, index, metadataIndex }: StoreOptions,
 ): Promise<OpenedCollection<Meta>> {
   const collection = await closingOnFailure(lake, () =>
-    lake.collection<Meta>(name, { dimensions, metric, index }),
+    lake.collection<Meta>(name, { dimensions, metric, index, metadataIndex }),
   );
   return { collection, lakePath: lake.path, close: () => lake.close() };
 }

@@ -10,6 +10,8 @@ export interface StoreOptions {
   metric?: Metric | undefined;
   /** Default `"auto"`: exact while small, `RabitqPlusIndex` above 5,000 records. */
   index?: CollectionOptions["index"];
+  /** Paths of metadata to index for filters, each with all that is below it. Default: every path. */
+  metadataIndex?: CollectionOptions["metadataIndex"];
   /** Open without the right to write, beside a process that writes. Default false. */
   readOnly?: boolean | undefined;
   /** When an add or a delete counts as done. Default `"fsync"`: it survives a power cut. */
@@ -25,6 +27,7 @@ export const STORE_OPTIONS = [
   "dimensions",
   "metric",
   "index",
+  "metadataIndex",
   "readOnly",
   "durability",
   "minScore",

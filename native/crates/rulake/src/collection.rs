@@ -165,6 +165,12 @@ impl Collection {
         self.engine.settings().metric
     }
 
+    /// Paths of metadata that segments index, sorted; `None` for every path.
+    #[must_use]
+    pub fn metadata_index(&self) -> Option<&[String]> {
+        self.engine.settings().metadata_index.as_deref()
+    }
+
     /// Numbers in a vector, once known.
     #[must_use]
     pub fn dimensions(&self) -> Option<usize> {

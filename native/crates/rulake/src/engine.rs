@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, mpsc};
 use std::thread::{self, JoinHandle};
 
 use rabitq::Control;
 
 use crate::history::Held;
+use crate::lock::Lock;
 use crate::manifest::{self, Manifest};
 use crate::options::{Retention, Settings};
 use crate::queue::{Queue, Write};
@@ -18,7 +19,7 @@ use crate::writer::Writer;
 use crate::{Error, Result, compact, flush};
 
 /// Log bytes from which the newest records are flushed to a segment in the background.
-const FLUSH_BYTES: u64 = 64 << 20;
+pub(crate) const FLUSH_BYTES: u64 = 64 << 20;
 /// Log bytes that closing leaves to the next open to replay.
 const CLOSE_BYTES: u64 = 256 << 10;
 
@@ -39,6 +40,8 @@ pub(crate) struct Engine {
     read_only: bool,
     retention: Retention,
     epoch: u64,
+    /// The right to write; gone when the lake is closed. `None` without a directory or for a reader.
+    lease: Option<Weak<Lock>>,
     replayed: u64,
     state: RwLock<Arc<State>>,
     queue: Queue,
@@ -72,6 +75,8 @@ pub(crate) struct Opened {
     pub(crate) state: State,
     pub(crate) head: Option<Head>,
     pub(crate) epoch: u64,
+    /// The right to write.
+    pub(crate) lease: Option<Weak<Lock>>,
     /// Bytes of the logs that were replayed.
     pub(crate) replayed: u64,
     /// What recovery has lost.
@@ -96,6 +101,7 @@ impl Engine {
             read_only,
             retention,
             epoch: opened.epoch,
+            lease: opened.lease,
             replayed: opened.replayed,
             state: RwLock::new(Arc::new(opened.state)),
             queue: Queue::default(),
@@ -136,6 +142,20 @@ impl Engine {
         self.epoch
     }
 
+    /// Whether this process may still write: to be asked before anything is acknowledged.
+    ///
+    /// # Errors
+    /// `WRITER_FENCED`, `CLOSED`, `IO`.
+    pub(crate) fn check_lease(&self) -> Result<()> {
+        match &self.lease {
+            None => Ok(()),
+            Some(lease) => match lease.upgrade() {
+                Some(lock) => lock.check(),
+                None => Err(Error::Closed { what: "lake" }),
+            },
+        }
+    }
+
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -170,6 +190,7 @@ impl Engine {
 
     /// Makes a generation the newest. If it cannot be known whether that has happened, the writer stops.
     pub(crate) fn commit(self: &Arc<Self>, dir: &Path, manifest: Manifest) -> Result<Head> {
+        self.check_lease()?;
         match manifest::create(dir, &manifest) {
             Ok(digest) => {
                 self.note_generation(&manifest);
@@ -250,6 +271,11 @@ impl Engine {
         }
     }
 
+    /// Handles on it fail from now on.
+    pub(crate) fn mark_dropped(&self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the collection was dropped.
     pub(crate) fn is_dropped(&self) -> bool {
         self.dropped.load(Ordering::Relaxed)
@@ -324,6 +350,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a flush is under way in the background.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing.load(Ordering::Acquire)
+    }
+
     /// Starts a flush in the background if one is due. Called by the writer.
     pub(crate) fn after_commit(self: &Arc<Self>, wal_bytes: u64) {
         self.note_log(wal_bytes);
@@ -372,6 +403,8 @@ impl Engine {
         let started = spawn_background(name, move || {
             work(&engine);
             flag(&engine).store(false, Ordering::Release);
+            // The writer may be waiting for that.
+            engine.queue.task(Box::new(|_| ()));
         });
         if started.is_err() {
             flag(self).store(false, Ordering::Release);
@@ -394,7 +427,7 @@ impl Engine {
 
     /// Closes without a flush: the files are about to go.
     pub(crate) fn abandon(self: &Arc<Self>) {
-        self.dropped.store(true, Ordering::Relaxed);
+        self.mark_dropped();
         self.stop.store(true, Ordering::Relaxed);
         self.end();
     }

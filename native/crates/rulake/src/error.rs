@@ -67,6 +67,14 @@ pub enum Error {
         /// The first failure.
         reason: String,
     },
+    /// The writer's lock turned out to be lost, so another writer may be at work.
+    #[error("{path}: the right to write was lost: {reason}")]
+    Fenced {
+        /// The file of the lock.
+        path: PathBuf,
+        /// What became of it.
+        reason: String,
+    },
     /// Another writer has changed a record that a session is about.
     #[error("record {id:?} of collection '{collection}' was changed while the session was open")]
     Conflict {
@@ -229,6 +237,7 @@ impl Error {
                 _ => "IO",
             },
             Self::Poisoned { .. } => "WRITER_POISONED",
+            Self::Fenced { .. } => "WRITER_FENCED",
             Self::Conflict { .. } => "CONFLICT",
             Self::NoSnapshot { .. } => "SNAPSHOT_NOT_FOUND",
             Self::InvalidName { .. } => "INVALID_NAME",
@@ -258,9 +267,10 @@ impl Error {
             Self::Locked { .. } | Self::BundleLocked { .. } | Self::Conflict { .. } => {
                 Category::Transient
             }
-            Self::Io { .. } | Self::Poisoned { .. } | Self::Index(rabitq::Error::Io { .. }) => {
-                Category::Infrastructure
-            }
+            Self::Io { .. }
+            | Self::Poisoned { .. }
+            | Self::Fenced { .. }
+            | Self::Index(rabitq::Error::Io { .. }) => Category::Infrastructure,
             _ => Category::Permanent,
         }
     }
@@ -281,6 +291,9 @@ impl Error {
             Self::NotALake { .. } => "Give the path of a lake, or of a missing or empty directory.",
             Self::Poisoned { .. } => {
                 "Check the disk, then close and open the lake again; everything acknowledged is kept."
+            }
+            Self::Fenced { .. } => {
+                "Somebody removed or replaced the lock, or its file system has none: make sure that one process writes, then close and open the lake again."
             }
             Self::Corrupt { .. } => {
                 "Restore the file from a backup, or open with { recover: true }; verify() lists every damage."
@@ -317,6 +330,10 @@ impl Error {
             Self::Io { path, source } => Self::Io {
                 path: path.clone(),
                 source: std::io::Error::new(source.kind(), source.to_string()),
+            },
+            Self::Fenced { path, reason } => Self::Fenced {
+                path: path.clone(),
+                reason: reason.clone(),
             },
             other => Self::Internal(other.to_string()),
         }

@@ -31,9 +31,11 @@ pub(crate) fn list(engine: &Arc<Engine>, limit: usize) -> Result<Vec<HistoryEntr
         found.insert(state.snapshot(), None);
     }
     if let Some(dir) = engine.dir() {
-        for (header, path) in wal::list(&wal::dir(dir))? {
-            wal::read_log(&path, header, |entry| {
-                if entry.sequence <= now.sequence {
+        let logs = wal::list(&wal::dir(dir))?;
+        for (header, path) in &logs {
+            let end = wal::fence(&logs, *header).min(now.sequence.saturating_add(1));
+            wal::read_log(path, *header, |entry| {
+                if entry.sequence < end {
                     found.insert(SnapshotId::new(entry.committed, entry.sequence), None);
                 }
                 Ok(())

@@ -78,7 +78,7 @@ pub use collection::{Collection, CollectionStats};
 pub use error::{Category, Error, Result};
 pub use explain::{PartPlan, PartSearch, Plan};
 pub use history::HistoryEntry;
-pub use lake::{Lake, LakeOptions};
+pub use lake::{Lake, LakeOptions, Replacement};
 pub use name::{MAX_NAME, check_name};
 pub use options::{
     CollectionOptions, Durability, Include, IndexChoice, Retention, SearchRequest, Selection,

@@ -74,6 +74,7 @@ fn open_generation(
             state,
             head: Some(Head { manifest, digest }),
             epoch: epoch + 1,
+            lease: None,
             replayed,
             lost: Vec::new(),
         },

@@ -1,8 +1,11 @@
 //! The right to write: an operating-system lock on the file `LOCK`, gone with the process that holds it.
+//!
+//! The file counts the writers there were. Who holds it looks again before anything is acknowledged: if the file was
+//! replaced, or somebody has counted on, the lock was worth nothing, and another writer may be at work.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +16,16 @@ use crate::{Error, Result};
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    path: PathBuf,
+    file: File,
+    epoch: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Holder {
+    /// Of the writer; the next one has a higher one.
+    #[serde(default)]
+    epoch: u64,
     pid: u32,
     host: String,
     /// Milliseconds since 1970.
@@ -29,13 +37,23 @@ impl Lock {
     /// `LAKE_LOCKED` naming the holder.
     pub(crate) fn acquire(lake: &Path) -> Result<Self> {
         let path = lake.join("LOCK");
+        loop {
+            let lock = Self::acquire_file(lake, &path)?;
+            // Whoever replaces the file while it is being locked has another file.
+            if lock.is_in_place()? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    fn acquire_file(lake: &Path, path: &Path) -> Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)
-            .at(&path)?;
+            .open(path)
+            .at(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -45,39 +63,116 @@ impl Lock {
                     holder,
                 });
             }
-            Err(TryLockError::Error(source)) => return Err(Error::Io { path, source }),
+            Err(TryLockError::Error(source)) => {
+                return Err(Error::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         }
-        // For the message of the next one only: what goes wrong here does not matter.
+        // A file of which nothing can be read has counted nobody who is still there.
+        let epoch = 1 + read(&mut file).map_or(0, |before| before.epoch);
         let holder = Holder {
+            epoch,
             pid: std::process::id(),
             host: host(),
             since: now(),
         };
-        if let Ok(text) = serde_json::to_vec(&holder) {
-            let _ = file
-                .set_len(0)
-                .and_then(|()| file.rewind())
-                .and_then(|()| file.write_all(&text));
+        let text =
+            serde_json::to_vec(&holder).map_err(|error| Error::Internal(error.to_string()))?;
+        // Not fsynced: what a power cut leaves does not matter, as it leaves no other writer.
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(&text))
+            .at(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            epoch,
+        })
+    }
+
+    /// Whether the right to write is still what it was.
+    ///
+    /// # Errors
+    /// `WRITER_FENCED`, `IO`.
+    pub(crate) fn check(&self) -> Result<()> {
+        let fenced = |reason: String| Error::Fenced {
+            path: self.path.clone(),
+            reason,
+        };
+        if !self.is_in_place()? {
+            return Err(fenced("it was removed or replaced".into()));
         }
-        Ok(Self { _file: file })
+        match self.holder() {
+            Some(holder) if holder.epoch == self.epoch => Ok(()),
+            Some(holder) => Err(fenced(format!("it was taken by {}", holder.describe()))),
+            None => Err(fenced("it was overwritten".into())),
+        }
+    }
+
+    /// Whether its path leads to the file that is locked.
+    #[cfg(unix)]
+    fn is_in_place(&self) -> Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let here = self.file.metadata().at(&self.path)?;
+        match std::fs::metadata(&self.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (here.dev(), here.ino())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).at(&self.path),
+        }
+    }
+
+    /// What the file says now.
+    #[cfg(unix)]
+    fn holder(&self) -> Option<Holder> {
+        use std::os::unix::fs::FileExt;
+        let mut text = [0; 512];
+        let length = self.file.read_at(&mut text, 0).ok()?;
+        serde_json::from_slice(text.get(..length)?).ok()
+    }
+
+    /// Elsewhere a file that is locked can be neither written nor replaced.
+    #[cfg(not(unix))]
+    fn is_in_place(&self) -> Result<bool> {
+        Ok(self.path.exists())
+    }
+
+    #[cfg(not(unix))]
+    fn holder(&self) -> Option<Holder> {
+        Some(Holder {
+            epoch: self.epoch,
+            pid: std::process::id(),
+            host: host(),
+            since: 0,
+        })
+    }
+}
+
+/// What a file says, if it says anything.
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+impl Holder {
+    fn describe(&self) -> String {
+        let seconds = now().saturating_sub(self.since) / 1000;
+        format!(
+            "process {} on {}, since {} ({seconds} s ago)",
+            self.pid,
+            self.host,
+            utc(self.since / 1000)
+        )
     }
 }
 
 fn describe(file: &mut File) -> String {
-    let mut text = String::new();
     // On Windows a locked file cannot be read; then only the fact is known.
-    let holder: Option<Holder> = file
-        .read_to_string(&mut text)
-        .ok()
-        .and_then(|_| serde_json::from_str(&text).ok());
-    match holder {
-        Some(Holder { pid, host, since }) => {
-            let seconds = now().saturating_sub(since) / 1000;
-            format!(
-                "process {pid} on {host}, since {} ({seconds} s ago)",
-                utc(since / 1000)
-            )
-        }
+    match read(file) {
+        Some(holder) => holder.describe(),
         None => "another process".into(),
     }
 }
@@ -136,6 +231,45 @@ mod tests {
         );
         drop(lock);
         Lock::acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn every_writer_has_a_higher_epoch() {
+        let dir = tempfile::tempdir().unwrap();
+        for epoch in 1..4 {
+            let lock = Lock::acquire(dir.path()).unwrap();
+            assert_eq!(lock.epoch, epoch);
+            lock.check().unwrap();
+        }
+        std::fs::write(dir.path().join("LOCK"), "{").unwrap();
+        assert_eq!(Lock::acquire(dir.path()).unwrap().epoch, 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_has_lost_the_lock_notices() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("LOCK");
+        let reason = |lock: &Lock| {
+            let error = lock.check().unwrap_err();
+            assert_eq!(error.code(), "WRITER_FENCED");
+            error.to_string()
+        };
+        let first = Lock::acquire(dir.path()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(reason(&first).contains("removed or replaced"));
+        let second = Lock::acquire(dir.path()).unwrap();
+        second.check().unwrap();
+        assert!(reason(&first).contains("removed or replaced"));
+        // As a file system without locks would let it happen.
+        std::fs::write(
+            &path,
+            r#"{"epoch":9,"pid":7,"host":"other","since":1795149459000}"#,
+        )
+        .unwrap();
+        assert!(reason(&second).contains("process 7 on other, since 2026-11-20T04:37:39Z"));
+        std::fs::write(&path, "").unwrap();
+        assert!(reason(&second).contains("overwritten"));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub(crate) struct Manifest {
     pub(crate) dimensions: Option<usize>,
     pub(crate) metric: String,
     pub(crate) index: String,
+    /// Paths of metadata that are indexed; absent for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) metadata_index: Option<Vec<String>>,
     /// Key of the hashes of ids, so that nobody can choose ids whose hashes collide; 32 hexadecimal digits.
     pub(crate) hash_key: String,
     /// In ascending order of their rows, which do not overlap.
@@ -180,6 +183,7 @@ impl Manifest {
             dimensions: settings.dimensions,
             metric: settings.metric.name().to_owned(),
             index: settings.index.name().to_owned(),
+            metadata_index: settings.metadata_index.as_deref().map(<[String]>::to_vec),
             hash_key: digest::hex(&ulid::random::<16>()),
             segments: Vec::new(),
         }
@@ -196,6 +200,7 @@ impl Manifest {
             index: IndexChoice::from_name(&self.index)
                 .ok_or_else(|| unknown("index", &self.index))?,
             dimensions: self.dimensions,
+            metadata_index: self.metadata_index.as_deref().map(Into::into),
         })
     }
 
@@ -321,7 +326,7 @@ mod tests {
     fn a_generation_is_created_once() {
         let dir = tempfile::tempdir().unwrap();
         files::create_dir(&super::dir(dir.path())).unwrap();
-        let settings = Settings::new(CollectionOptions::default()).unwrap();
+        let settings = Settings::new(&CollectionOptions::default()).unwrap();
         let manifest = Manifest::first("docs", &settings);
         let digest = create(dir.path(), &manifest).unwrap();
         assert_eq!(create(dir.path(), &manifest).unwrap_err().code(), "IO");

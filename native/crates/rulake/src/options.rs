@@ -1,7 +1,11 @@
 //! What callers may ask for.
 
+use std::sync::Arc;
+
 use rabitq::{BuildOptions, Kind, Metric};
 
+use crate::filter::MAX_PARTS;
+use crate::filter_index::MAX_FIELDS as MAX_INDEXED_PATHS;
 use crate::{Error, Result};
 
 /// Vectors from which [`IndexChoice::Auto`] uses codes: below, comparing raw vectors is as fast and needs no memory for them.
@@ -81,7 +85,7 @@ impl Default for Retention {
 }
 
 /// How a collection is created, or what it must be like if it exists. `None` accepts what is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectionOptions {
     /// Numbers in a vector; the first vector decides if not given.
     pub dimensions: Option<usize>,
@@ -89,19 +93,23 @@ pub struct CollectionOptions {
     pub metric: Option<Metric>,
     /// How vectors are indexed.
     pub index: Option<IndexChoice>,
+    /// Paths of metadata that segments index, with all that is below them; every path if not given.
+    pub metadata_index: Option<Vec<String>>,
 }
 
 /// What a collection was created with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) metric: Metric,
     pub(crate) index: IndexChoice,
     /// As given on creation; otherwise the first vector decides and [`crate::state::State`] knows.
     pub(crate) dimensions: Option<usize>,
+    /// Sorted, without repetition; `None` for every path.
+    pub(crate) metadata_index: Option<Arc<[String]>>,
 }
 
 impl Settings {
-    pub(crate) fn new(options: CollectionOptions) -> Result<Self> {
+    pub(crate) fn new(options: &CollectionOptions) -> Result<Self> {
         if let Some(got) = options.dimensions
             && !(1..=rabitq::MAX_DIMENSIONS).contains(&got)
         {
@@ -111,6 +119,7 @@ impl Settings {
             metric: options.metric.unwrap_or(Metric::Cosine),
             index: options.index.unwrap_or_default(),
             dimensions: options.dimensions,
+            metadata_index: options.metadata_index.as_deref().map(paths).transpose()?,
         })
     }
 
@@ -119,7 +128,7 @@ impl Settings {
         &self,
         collection: &str,
         dimensions: Option<usize>,
-        asked: CollectionOptions,
+        asked: &CollectionOptions,
     ) -> Result<()> {
         let mismatch = |option, stored: String, asked: String| {
             Err(Error::Mismatch {
@@ -142,7 +151,19 @@ impl Settings {
         }
         match asked.index {
             Some(index) if index != self.index => {
-                mismatch("index", self.index.name().into(), index.name().into())
+                return mismatch("index", self.index.name().into(), index.name().into());
+            }
+            _ => {}
+        }
+        match asked.metadata_index.as_deref().map(paths).transpose()? {
+            Some(asked) if self.metadata_index.as_ref() != Some(&asked) => {
+                let show = |paths: &[String]| format!("[{}]", paths.join(", "));
+                let stored = self.metadata_index.as_deref();
+                mismatch(
+                    "metadataIndex",
+                    stored.map_or("every path".into(), show),
+                    show(&asked),
+                )
             }
             _ => Ok(()),
         }
@@ -151,6 +172,31 @@ impl Settings {
     pub(crate) fn build_options(&self, kind: Kind, dimensions: usize) -> BuildOptions {
         BuildOptions::new(kind, dimensions, self.metric)
     }
+}
+
+/// Paths to index, sorted.
+fn paths(given: &[String]) -> Result<Arc<[String]>> {
+    let invalid = |reason: String| Error::InvalidOption {
+        option: "metadataIndex",
+        reason,
+    };
+    let mut paths = given.to_vec();
+    paths.sort_unstable();
+    paths.dedup();
+    if paths.len() > MAX_INDEXED_PATHS {
+        let reason = format!(
+            "{} paths, at most {MAX_INDEXED_PATHS} are possible",
+            paths.len()
+        );
+        return Err(invalid(reason));
+    }
+    for path in &paths {
+        // What no filter can name.
+        if path.is_empty() || path.starts_with('$') || path.split('.').count() > MAX_PARTS {
+            return Err(invalid(format!("'{path}' is no path of a field")));
+        }
+    }
+    Ok(paths.into())
 }
 
 /// When a write counts as done.

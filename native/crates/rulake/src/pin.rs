@@ -41,7 +41,7 @@ mod tests {
     fn a_pinned_generation_stays() {
         let dir = tempfile::tempdir().unwrap();
         files::create_dir(&manifest::dir(dir.path())).unwrap();
-        let settings = Settings::new(CollectionOptions::default()).unwrap();
+        let settings = Settings::new(&CollectionOptions::default()).unwrap();
         let first = manifest::Manifest::first("docs", &settings);
         for generation in 1..=4 {
             let next = manifest::Manifest {

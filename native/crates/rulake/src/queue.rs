@@ -92,6 +92,18 @@ struct Inner {
     closed: bool,
 }
 
+impl Inner {
+    /// Takes the first task, whatever writes are before it.
+    fn take_task(&mut self) -> Option<Task> {
+        let is_task = |entry: &Entry| matches!(entry, Entry::Task(_));
+        let at = self.entries.iter().position(is_task)?;
+        match self.entries.remove(at) {
+            Some(Entry::Task(task)) => Some(task),
+            _ => None,
+        }
+    }
+}
+
 /// First in, first out.
 #[derive(Default)]
 pub(crate) struct Queue {
@@ -137,10 +149,17 @@ impl Queue {
         self.lock().closed
     }
 
-    /// Waits for work; with `patience` not for ever.
-    pub(crate) fn next(&self, patience: Option<Duration>) -> Work {
+    /// Waits for work; with `patience` not for ever. `tasks_only` leaves writes for later.
+    pub(crate) fn next(&self, patience: Option<Duration>, tasks_only: bool) -> Work {
         let mut inner = self.lock();
-        while inner.entries.is_empty() {
+        loop {
+            if tasks_only && let Some(task) = inner.take_task() {
+                return Work::Task(task);
+            }
+            let waits = inner.entries.is_empty() || (tasks_only && !inner.closed);
+            if !waits {
+                break;
+            }
             if inner.closed {
                 return Work::End;
             }
@@ -154,7 +173,10 @@ impl Queue {
                         .arrived
                         .wait_timeout(inner, patience)
                         .unwrap_or_else(PoisonError::into_inner);
-                    if timeout.timed_out() && inner.entries.is_empty() && !inner.closed {
+                    if timeout.timed_out()
+                        && !inner.closed
+                        && (tasks_only || inner.entries.is_empty())
+                    {
                         return Work::Idle;
                     }
                     inner

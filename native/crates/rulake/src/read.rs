@@ -10,6 +10,7 @@ use crate::filter::View;
 use crate::options::{Include, SearchRequest};
 use crate::select::Matches;
 use crate::state::{Place, State};
+use crate::view::RowView;
 use crate::{Error, Result};
 
 /// A record as a reader gets it. Parts that were not asked for, or that it does not have, are absent.
@@ -39,7 +40,16 @@ pub struct Match {
 impl Found {
     /// What a reader asks for of a record.
     pub(crate) fn new(state: &State, place: Place, include: Include) -> Result<Self> {
-        let view = state.view(place)?;
+        Self::of_view(state, place, &state.view(place)?, include)
+    }
+
+    /// Likewise, where the view of the record is at hand.
+    pub(crate) fn of_view(
+        state: &State,
+        place: Place,
+        view: &RowView<'_>,
+        include: Include,
+    ) -> Result<Self> {
         let text = if include.text { view.text()? } else { None };
         let metadata = if include.metadata {
             view.metadata_json()?

@@ -95,9 +95,11 @@ impl Aside<'_> {
                 continue;
             }
             let intact = wal::intact(path, *header)?;
-            reached = reached.max(intact.last);
+            let fence = wal::fence(&logs, *header);
+            reached = reached.max(intact.last.min(fence - 1));
             // The end of the last log may be torn by a crash: opening sees to it.
-            if intact.good == intact.length || i + 1 == logs.len() && !intact.damaged {
+            let whole = intact.good == intact.length || intact.last + 1 >= fence;
+            if whole || i + 1 == logs.len() && !intact.damaged {
                 continue;
             }
             self.lost.push(format!(

@@ -7,7 +7,7 @@ use crate::engine::{Engine, Head};
 use crate::error::IoContext;
 use crate::pin::Pin;
 use crate::replay::{Mode, replay};
-use crate::{Result, load, manifest, wal};
+use crate::{Error, Result, load, manifest, wal};
 
 /// What there was when a reader last looked: nothing new is there unless it has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,9 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
                 return Ok(changed);
             }
             // The writer may have made a generation and removed what it replaces.
-            Err(error) if load::newest(dir)? == seen.generation => return Err(error),
+            Err(error) if engine.is_dropped() || load::newest(dir)? == seen.generation => {
+                return Err(error);
+            }
             Err(_) => {}
         }
     }
@@ -64,11 +66,17 @@ fn advance(
 ) -> Result<bool> {
     let now = engine.state();
     let known = head.as_ref().map_or(0, |head| head.manifest.generation);
+    let pin = Pin::new(dir, generation)?;
+    let (manifest, digest) = manifest::read(dir, generation)?;
+    let path = manifest::path(dir, generation);
+    if manifest.hash_key(&path)? != now.shared.hash_key() {
+        // Dropped and made anew, or replaced: it is not the collection that was opened.
+        engine.mark_dropped();
+        return Err(Error::Closed { what: "collection" });
+    }
     let mut next = if known == generation {
         (*now).clone()
     } else {
-        let pin = Pin::new(dir, generation)?;
-        let (manifest, digest) = manifest::read(dir, generation)?;
         let mut state = load::restore(dir, &manifest, now.shared.clone(), Some(&now))?;
         state.pin = Some(Arc::new(pin));
         engine.note_generation(&manifest);

@@ -52,6 +52,7 @@ pub(crate) fn replay(
     let mut reached = None;
     for (i, (header, path)) in logs.iter().enumerate() {
         let next = logs.get(i + 1).map(|(next, _)| next.first_sequence);
+        let fence = wal::fence(&logs, *header);
         if next.is_some_and(|next| next <= replay.reached() + 1) && reached.is_none() {
             continue;
         }
@@ -70,7 +71,7 @@ pub(crate) fn replay(
             return Err(Error::corrupt(path, reason));
         }
         let tail = wal::read_log(path, *header, |entry| {
-            if entry.sequence <= replay.reached() || entry.sequence > replay.last {
+            if entry.sequence <= replay.reached() || entry.sequence > replay.last.min(fence - 1) {
                 return Ok(());
             }
             let wrong = || {
@@ -87,17 +88,17 @@ pub(crate) fn replay(
                 .ok_or_else(wrong)
         })?;
         if tail.good < tail.length {
-            if i + 1 < logs.len() {
+            if i + 1 < logs.len() && tail.last + 1 < fence {
                 return Err(Error::corrupt(
                     path,
                     format!("a damaged record at offset {}", tail.good),
                 ));
             }
-            if mode == Mode::Write {
+            if mode == Mode::Write && i + 1 == logs.len() {
                 cut(path, tail.good)?;
             }
         }
-        reached = Some(tail.last);
+        reached = Some(tail.last.min(fence - 1));
         bytes += tail.good;
     }
     if !replay.end(mode)? {

@@ -8,8 +8,10 @@ use rabitq::Control;
 use crate::Result;
 use crate::options::Include;
 use crate::read::Found;
+use crate::segment::Block;
 use crate::select::Matches;
 use crate::state::{Place, Source, State};
+use crate::view::RowView;
 
 /// The records of one state, in order of their last upsert.
 pub struct Scan {
@@ -18,6 +20,8 @@ pub struct Scan {
     include: Include,
     /// The part, and the position or row in it, to go on from; `None` at the end.
     next: Option<(Source, i64)>,
+    /// The block of a segment that the last record was in.
+    block: Option<(usize, Arc<Block>)>,
 }
 
 impl Scan {
@@ -37,6 +41,7 @@ impl Scan {
             matches,
             include,
             next,
+            block: None,
         })
     }
 
@@ -83,12 +88,31 @@ impl Scan {
                     self.next = Some((source, id));
                     break;
                 }
-                let found = Found::new(&self.state, source.place(id), self.include)?;
+                let found = self.found(source.place(id))?;
                 room = room.saturating_sub(found.bytes());
                 chunk.push(found);
             }
         }
         Ok(chunk)
+    }
+
+    fn found(&mut self, place: Place) -> Result<Found> {
+        let (state, include) = (&self.state, self.include);
+        let Place::Stored(i, position) = place else {
+            return Found::new(state, place, include);
+        };
+        if !include.text && !include.metadata {
+            return Found::new(state, place, include);
+        }
+        let segment = &state.live(i)?.segment;
+        let block = match self.block.take() {
+            Some((of, block)) if of == i && block.positions().contains(&position) => block,
+            _ => segment.passing_block(position, &state.shared.cache)?,
+        };
+        let view = RowView::in_block(&state.shared, segment, position, &block);
+        let found = Found::of_view(state, place, &view, include);
+        self.block = Some((i, block));
+        found
     }
 
     /// The next ids of a part, at most `count`.

@@ -58,7 +58,7 @@ impl Session {
     fn part<T>(&self, name: &str, work: impl FnOnce(&mut Part) -> Result<T>) -> Result<T> {
         let mut parts = self.parts();
         if !parts.contains_key(name) {
-            let engine = self.lake.collection(name, CollectionOptions::default())?;
+            let engine = self.lake.collection(name, &CollectionOptions::default())?;
             let base = match self.began.get(name) {
                 Some(state) => state.clone(),
                 None => engine.state(),

@@ -32,6 +32,10 @@ impl Shared {
         }
     }
 
+    pub(crate) fn hash_key(&self) -> [u8; 16] {
+        self.hash_key
+    }
+
     /// Hash of an id: the same in every process and version, see `hashKey` of the manifest.
     pub(crate) fn hash(&self, id: &str) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.hash_key);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::draft::Draft;
-use crate::engine::Engine;
+use crate::engine::{Engine, FLUSH_BYTES};
 use crate::options::Durability;
 use crate::queue::{Change, Commit, Reply, Work, Write};
 use crate::record::Batch;
@@ -26,6 +26,9 @@ use crate::{Error, Result};
 
 /// Buffered writes are fsynced when no write has come for this long.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// Log bytes at which a flush that has started should have set the newest records apart.
+const LATE_BYTES: u64 = FLUSH_BYTES + FLUSH_BYTES / 4;
 
 /// What only the writer's thread touches.
 pub(crate) struct Writer {
@@ -52,7 +55,7 @@ impl Writer {
         let engine = self.engine.clone();
         loop {
             let dirty = self.log.as_ref().is_some_and(Log::is_dirty) && self.poisoned.is_none();
-            let work = engine.queue().next(dirty.then_some(IDLE));
+            let work = engine.queue().next(dirty.then_some(IDLE), self.is_ahead());
             if matches!(work, Work::End) {
                 break;
             }
@@ -73,6 +76,14 @@ impl Writer {
             // Nobody is left to be told; what was acknowledged is durable already.
             let _ = log.close();
         }
+    }
+
+    /// Whether writes have to wait for the flush that is under way: no more than two tables are in memory, each not much
+    /// larger than what is flushed.
+    fn is_ahead(&self) -> bool {
+        let bytes = self.log.as_ref().map_or(0, Log::bytes);
+        let is_frozen = || self.engine.peek(|state| state.frozen.is_some());
+        bytes > FLUSH_BYTES && is_frozen() || bytes > LATE_BYTES && self.engine.is_flushing()
     }
 
     fn commit(&mut self, group: Vec<Write>) {
@@ -96,7 +107,10 @@ impl Writer {
                 Err(error) => write.reply.send(Err(error)),
             }
         }
-        match self.finish(draft, durability) {
+        let finished = self.finish(draft, durability);
+        // Before anybody is told: who closes next decides by it whether to flush.
+        self.engine.note_log(self.wal_bytes());
+        match finished {
             Ok(()) => applied
                 .into_iter()
                 .for_each(|(commit, reply)| reply.send(Ok(commit))),
@@ -220,6 +234,7 @@ impl Writer {
             return Ok(None);
         };
         if self.log.is_none() {
+            self.engine.check_lease()?;
             let header = LogHeader {
                 epoch: self.engine.epoch(),
                 first_sequence: sequence + 1,
@@ -234,10 +249,18 @@ impl Writer {
         let Some(log) = &mut self.log else {
             return Ok(());
         };
-        let written = log.write().and_then(|()| match durability {
+        let engine = &self.engine;
+        let durable = |log: &mut Log| match durability {
             Durability::Fsync => log.sync(),
             Durability::Buffered => Ok(()),
-        });
+        };
+        // Looked at twice: what another writer has not seen must not get into the log behind its back, and what it may
+        // not have seen must not be acknowledged.
+        let written = engine
+            .check_lease()
+            .and_then(|()| log.write())
+            .and_then(|()| durable(log))
+            .and_then(|()| engine.check_lease());
         if let Err(error) = &written {
             self.poison(error);
         }
@@ -249,11 +272,20 @@ impl Writer {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.poisoned {
             None => Ok(()),
-            Some(reason) => Err(Error::Poisoned {
-                collection: self.engine.name().to_owned(),
-                reason: reason.clone(),
-            }),
+            Some(reason) => {
+                self.engine.check_lease()?;
+                Err(Error::Poisoned {
+                    collection: self.engine.name().to_owned(),
+                    reason: reason.clone(),
+                })
+            }
         }
+    }
+
+    /// Makes everything that was accepted durable.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        self.sync();
+        self.check()
     }
 
     /// Ends the log and sets the newest records apart, so that a segment of them makes the log obsolete.

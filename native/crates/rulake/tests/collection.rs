@@ -305,7 +305,7 @@ fn the_shape_of_a_collection_is_kept() {
     };
     let lake = open(dir.path());
     put(
-        &lake.collection("docs", l2).unwrap(),
+        &lake.collection("docs", l2.clone()).unwrap(),
         &[("a", [1.0, 0.0, 0.0], "{}")],
     );
     for reopened in [false, true] {
@@ -320,7 +320,7 @@ fn the_shape_of_a_collection_is_kept() {
                 .err()
                 .map(|error| (error.code(), error.to_string()))
         };
-        assert_eq!(code(l2), None);
+        assert_eq!(code(l2.clone()), None);
         assert_eq!(code(CollectionOptions::default()), None);
         let (code_, text) = code(CollectionOptions {
             dimensions: Some(4),

@@ -95,7 +95,7 @@ proptest! {
         let l2 = CollectionOptions { metric: rabitq::Metric::from_name("l2"), ..CollectionOptions::default() };
         let open = || {
             let lake = Lake::open(dir.path(), LakeOptions::default()).unwrap();
-            let docs = lake.collection("docs", l2).unwrap();
+            let docs = lake.collection("docs", l2.clone()).unwrap();
             (lake, docs)
         };
         let (mut lake, mut docs) = open();

@@ -263,6 +263,7 @@ impl Target {
             dimensions: (dim > 0).then_some(dim as usize),
             metric: Some(metric),
             index: Some(index),
+            metadata_index: None,
         };
         Ok(Self {
             collection: lake.collection(name, options)?,

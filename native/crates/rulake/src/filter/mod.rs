@@ -38,3 +38,4 @@ mod tests;
 
 pub(crate) use ast::{Bound, Field, Filter, Operands, Test};
 pub(crate) use eval::View;
+pub(crate) use path::MAX_PARTS;

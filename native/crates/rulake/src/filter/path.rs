@@ -3,7 +3,7 @@
 use crate::value::{Interner, Key, Object, Value};
 
 /// Most parts of a path.
-pub(super) const MAX_PARTS: usize = 16;
+pub(crate) const MAX_PARTS: usize = 16;
 
 /// A path into metadata. For the parts `p0.p1.….pn` the keys of every run `pi.….pj` are known, so that literal keys
 /// with dots are found without joining strings.

@@ -89,6 +89,20 @@ fn key() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+/// Paths that may be chosen for the index.
+fn path() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("a.b"),
+        Just("b.c"),
+        Just("a.b.c"),
+        Just("c.a"),
+        Just("nowhere")
+    ]
+    .prop_map(str::to_owned)
+}
+
 fn metadata() -> impl Strategy<Value = Json> {
     prop::collection::vec((key(), value()), 0..5)
         .prop_map(|members| Json::Object(members.into_iter().collect()))
@@ -165,9 +179,11 @@ proptest! {
     fn the_index_of_a_segment_gives_the_same_answers(
         records in prop::collection::vec(prop::option::of(metadata()), 1..60),
         filters in prop::collection::vec(filter(), 1..12),
+        indexed in prop::option::of(prop::collection::vec(path(), 0..4)),
     ) {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings::new(CollectionOptions::default()).unwrap();
+        let options = CollectionOptions { metadata_index: indexed, ..CollectionOptions::default() };
+        let settings = Settings::new(&options).unwrap();
         let shared = Shared::new([7; 16], Arc::new(BlockCache::new(1 << 20)));
         let mut builder = SegmentBuilder::new(dir.path(), &settings, None).unwrap();
         for (i, metadata) in records.iter().enumerate() {

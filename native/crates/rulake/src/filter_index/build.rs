@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
@@ -48,6 +49,8 @@ impl<K> Default for Dictionary<K> {
 struct Field {
     path: String,
     parts: usize,
+    /// Only on the way to fields that are indexed.
+    passed: bool,
     present: RoaringBitmap,
     null: RoaringBitmap,
     yes: RoaringBitmap,
@@ -66,10 +69,14 @@ struct Field {
 #[derive(Default)]
 pub(crate) struct FilterBuilder {
     interner: Interner,
+    /// What to index, with all that is below; everything if not given.
+    wanted: Option<Arc<[String]>>,
     fields: Vec<Field>,
     by_path: HashMap<String, usize>,
     /// Field of a key inside another field; `usize::MAX` stands for the top.
     children: HashMap<(usize, Key), Option<usize>>,
+    /// Fields that get a section.
+    indexed: usize,
     /// Some paths were left out.
     incomplete: bool,
     records: u32,
@@ -78,6 +85,15 @@ pub(crate) struct FilterBuilder {
 const TOP: usize = usize::MAX;
 
 impl FilterBuilder {
+    /// Indexes some paths, or all of them.
+    pub(crate) fn new(wanted: Option<Arc<[String]>>) -> Self {
+        Self {
+            incomplete: wanted.is_some(),
+            wanted,
+            ..Self::default()
+        }
+    }
+
     /// Adds the next record.
     pub(crate) fn push(&mut self, metadata: Option<&str>) -> Result<()> {
         let position = self.records;
@@ -95,15 +111,21 @@ impl FilterBuilder {
             let Some(field) = self.field(parent, *key) else {
                 continue;
             };
-            if self.fields[field].present.max() == Some(position) {
-                // `{"a.b": 1, "a": {"b": 2}}`: a filter has rules for it.
-                self.fields[field].check.insert(position);
+            if !self.fields[field].passed {
+                self.member(field, value, position);
             }
-            self.value(field, value, position);
             if let Value::Object(inner) = value {
                 self.object(field, inner, position);
             }
         }
+    }
+
+    fn member(&mut self, field: usize, value: &Value, position: u32) {
+        if self.fields[field].present.max() == Some(position) {
+            // `{"a.b": 1, "a": {"b": 2}}`: a filter has rules for it.
+            self.fields[field].check.insert(position);
+        }
+        self.value(field, value, position);
     }
 
     fn field(&mut self, parent: usize, key: Key) -> Option<usize> {
@@ -121,20 +143,52 @@ impl FilterBuilder {
             None
         } else if let Some(known) = self.by_path.get(&path) {
             Some(*known)
-        } else if self.fields.len() >= MAX_FIELDS {
-            self.incomplete = true;
-            None
         } else {
-            self.fields.push(Field {
-                path: path.clone(),
-                parts,
-                ..Field::default()
-            });
-            self.by_path.insert(path, self.fields.len() - 1);
-            Some(self.fields.len() - 1)
+            self.new_field(path, parts)
         };
         self.children.insert((parent, key), field);
         field
+    }
+
+    fn new_field(&mut self, path: String, parts: usize) -> Option<usize> {
+        let below = |path: &str, above: &str| {
+            let rest = path.strip_prefix(above);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let wanted = self.wanted.as_deref();
+        let indexed = wanted.is_none_or(|wanted| wanted.iter().any(|other| below(&path, other)));
+        let leads_on =
+            || wanted.is_some_and(|wanted| wanted.iter().any(|other| below(other, &path)));
+        if !indexed && !leads_on() {
+            return None;
+        }
+        if indexed && self.indexed >= MAX_FIELDS {
+            self.incomplete = true;
+            return None;
+        }
+        self.indexed += usize::from(indexed);
+        self.fields.push(Field {
+            path: path.clone(),
+            parts,
+            passed: !indexed,
+            ..Field::default()
+        });
+        self.by_path.insert(path, self.fields.len() - 1);
+        Some(self.fields.len() - 1)
+    }
+
+    /// Whoever asks for a path that was to be indexed and that no record has should not have to look at every record.
+    fn add_missing(&mut self) {
+        let wanted = self.wanted.take();
+        for path in wanted.iter().flat_map(|wanted| wanted.iter()) {
+            if self.indexed < MAX_FIELDS && !self.by_path.contains_key(path) {
+                self.indexed += 1;
+                self.fields.push(Field {
+                    path: path.clone(),
+                    ..Field::default()
+                });
+            }
+        }
     }
 
     fn value(&mut self, field: usize, value: &Value, position: u32) {
@@ -176,6 +230,8 @@ impl FilterBuilder {
 
     /// Writes the file, which must not exist.
     pub(crate) fn finish(mut self, path: &Path, segment: Ulid) -> Result<Written> {
+        self.add_missing();
+        self.fields.retain(|field| !field.passed);
         self.fields.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let mut sections = Vec::with_capacity(self.fields.len());
         for field in &mut self.fields {

@@ -23,7 +23,7 @@
 pub(super) const MAGIC: [u8; 8] = *b"RLFLT\0\0\x01";
 pub(super) const HEADER: usize = 48;
 /// Fields that get a section, at most.
-pub(super) const MAX_FIELDS: usize = 256;
+pub(crate) const MAX_FIELDS: usize = 256;
 /// Bytes of the longest string that is indexed.
 pub(super) const MAX_STRING: usize = 256;
 pub(super) const FLAG_BITMAPS: usize = 6;

@@ -9,3 +9,4 @@ mod layout;
 pub(crate) use answer::Answer;
 pub(crate) use build::FilterBuilder;
 pub(crate) use file::FilterFile;
+pub(crate) use layout::MAX_FIELDS;

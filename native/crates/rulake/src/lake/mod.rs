@@ -1,9 +1,11 @@
 //! A directory of collections.
 
+mod replace;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,8 @@ use crate::session::Session;
 use crate::state::{Shared, State};
 use crate::ulid::Ulid;
 use crate::{Error, Result, files, load, recover, sealed, ulid};
+
+pub use replace::Replacement;
 
 const LAKE_FILE: &str = "rulake.json";
 /// Start of the names of collections on their way out.
@@ -79,7 +83,7 @@ pub(crate) struct Inner {
     cache: Arc<BlockCache>,
     collections: Mutex<HashMap<String, Arc<Engine>>>,
     /// Let go on closing.
-    lock: Mutex<Option<Lock>>,
+    lock: Mutex<Option<Arc<Lock>>>,
     /// Held while a session over several collections commits; `None` in memory.
     markers: Mutex<Option<Markers>>,
     /// Closed while such a session becomes visible.
@@ -181,7 +185,7 @@ impl Lake {
     /// # Errors
     /// `INVALID_NAME`, `COLLECTION_MISMATCH`, `COLLECTION_NOT_FOUND` (read-only), `CLOSED`, `CORRUPT_FILE`, `IO`.
     pub fn collection(&self, name: &str, options: CollectionOptions) -> Result<Collection> {
-        let engine = self.open_inner()?.collection(name, options)?;
+        let engine = self.open_inner()?.collection(name, &options)?;
         Ok(Collection::new(engine, self.closed.clone()))
     }
 
@@ -279,7 +283,7 @@ impl Inner {
         let lock = if options.read_only {
             None
         } else {
-            Some(Lock::acquire(&path)?)
+            Some(Arc::new(Lock::acquire(&path)?))
         };
         if !is_lake {
             let content = LakeFile {
@@ -301,6 +305,7 @@ impl Inner {
         let _: (LakeFile, _) = sealed::unseal(&file, &bytes)?;
         if !options.read_only {
             files::remove_drafts(&path)?;
+            replace::finish_all(&path)?;
             markers::prune(&path)?;
             for name in files::names(&path)?
                 .iter()
@@ -338,71 +343,95 @@ impl Inner {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn collection(&self, name: &str, options: CollectionOptions) -> Result<Arc<Engine>> {
+    pub(crate) fn collection(
+        &self,
+        name: &str,
+        options: &CollectionOptions,
+    ) -> Result<Arc<Engine>> {
         check_name(name)?;
         let wanted = Settings::new(options)?;
         // Held while one opens: nobody opens it twice.
         let mut collections = lock(&self.collections);
-        if let Some(engine) = collections.get(name) {
+        // What a reader has found to be replaced is opened anew.
+        if let Some(engine) = collections.get(name)
+            && !engine.is_dropped()
+        {
             engine
                 .settings()
                 .check(name, engine.state().dimensions, options)?;
             return Ok(engine.clone());
         }
         let engine = match &self.path {
-            None => {
-                let shared = Shared::new(ulid::random(), self.cache.clone());
-                let mut state = State::empty(Arc::new(shared));
-                state.dimensions = wanted.dimensions;
-                let opened = Opened {
-                    state,
-                    head: None,
-                    epoch: 0,
-                    replayed: 0,
-                    lost: Vec::new(),
-                };
-                Engine::new(name, None, wanted, (false, Retention::default()), opened)
-            }
+            None => self.engine_in_memory(name, wanted),
             Some(path) => {
-                let dir = path.join(name);
+                let mut dir = path.join(name);
                 if !load::exists(&dir)? {
                     let known = self.names(&collections)?;
-                    if self.options.read_only {
+                    let replacement = replace::committed(path, name);
+                    if self.options.read_only && load::exists(&replacement)? {
+                        dir = replacement;
+                    } else if self.options.read_only {
                         return Err(Error::NoCollection {
                             name: name.to_owned(),
                             known,
                         });
+                    } else {
+                        check_new(name, &known)?;
+                        load::create(&dir, name, &wanted)?;
                     }
-                    if known.iter().any(|other| other.eq_ignore_ascii_case(name)) {
-                        let reason =
-                            "another collection differs from it only in upper and lower case";
-                        return Err(Error::InvalidName {
-                            name: name.to_owned(),
-                            reason,
-                        });
-                    }
-                    load::create(&dir, name, &wanted)?;
                 }
-                let LakeOptions {
-                    read_only,
-                    recover,
-                    retention,
-                    ..
-                } = self.options;
-                let lost = if recover && !read_only {
-                    recover::set_aside(&dir)?
-                } else {
-                    Vec::new()
-                };
-                let (settings, mut opened) = load::open(&dir, &self.cache, read_only)?;
-                opened.lost = lost;
-                settings.check(name, opened.state.dimensions, options)?;
-                Engine::new(name, Some(dir), settings, (read_only, retention), opened)
+                self.engine_at(name, dir, options)?
             }
         };
         let engine = Arc::new(engine);
         collections.insert(name.to_owned(), engine.clone());
         Ok(engine)
+    }
+
+    fn engine_in_memory(&self, name: &str, settings: Settings) -> Engine {
+        let shared = Shared::new(ulid::random(), self.cache.clone());
+        let mut state = State::empty(Arc::new(shared));
+        state.dimensions = settings.dimensions;
+        let opened = Opened {
+            state,
+            head: None,
+            epoch: 0,
+            lease: None,
+            replayed: 0,
+            lost: Vec::new(),
+        };
+        Engine::new(name, None, settings, (false, Retention::default()), opened)
+    }
+
+    /// Opens what a directory holds.
+    fn engine_at(&self, name: &str, dir: PathBuf, options: &CollectionOptions) -> Result<Engine> {
+        let LakeOptions {
+            read_only,
+            recover,
+            retention,
+            ..
+        } = self.options;
+        let lost = if recover && !read_only {
+            recover::set_aside(&dir)?
+        } else {
+            Vec::new()
+        };
+        let (settings, mut opened) = load::open(&dir, &self.cache, read_only)?;
+        opened.lost = lost;
+        opened.lease = Some(
+            lock(&self.lock)
+                .as_ref()
+                .map_or_else(Weak::new, Arc::downgrade),
+        )
+        .filter(|_| !read_only);
+        settings.check(name, opened.state.dimensions, options)?;
+        Ok(Engine::new(
+            name,
+            Some(dir),
+            settings,
+            (read_only, retention),
+            opened,
+        ))
     }
 
     fn list(&self) -> Result<Vec<String>> {
@@ -442,11 +471,7 @@ impl Inner {
         if !load::exists(&dir)? {
             return Ok(false);
         }
-        // One rename, so that a crash leaves all of it or nothing.
-        let doomed = path.join(format!("{DROPPED}{name}-{}", Ulid::unique()));
-        std::fs::rename(&dir, &doomed).at(&dir)?;
-        files::sync_dir(path)?;
-        files::remove_dir(&doomed)?;
+        files::remove_dir(&doom(path, name)?)?;
         Ok(true)
     }
 
@@ -462,4 +487,25 @@ impl Inner {
         }
         first
     }
+}
+
+/// Whether a collection may be made beside others.
+fn check_new(name: &str, known: &[String]) -> Result<()> {
+    let mut others = known.iter().filter(|other| *other != name);
+    if others.any(|other| other.eq_ignore_ascii_case(name)) {
+        return Err(Error::InvalidName {
+            name: name.to_owned(),
+            reason: "another collection differs from it only in upper and lower case",
+        });
+    }
+    Ok(())
+}
+
+/// Takes a collection out of the lake: one rename, so that a crash leaves all of it or nothing. Gives what to remove.
+fn doom(lake: &Path, name: &str) -> Result<PathBuf> {
+    let dir = lake.join(name);
+    let doomed = lake.join(format!("{DROPPED}{name}-{}", Ulid::unique()));
+    std::fs::rename(&dir, &doomed).at(&dir)?;
+    files::sync_dir(lake)?;
+    Ok(doomed)
 }

@@ -44,11 +44,11 @@ impl SegmentBuilder {
         Ok(Self {
             collection: collection.to_owned(),
             rows: Some(RowsWriter::create(&dir, id)?),
-            filter: FilterBuilder::default(),
+            filter: FilterBuilder::new(settings.metadata_index.clone()),
             vectors: Spool::new(dir.join(format!("{}vectors", files::DRAFT))),
             dir,
             id,
-            settings: *settings,
+            settings: settings.clone(),
             dimensions,
             with_vector: Vec::new(),
             first: 0,

@@ -100,6 +100,16 @@ impl Segment {
         })
     }
 
+    /// The block that holds a position, which walks do not leave in the cache: what they read once, nobody needs again.
+    pub(crate) fn passing_block(&self, position: usize, cache: &BlockCache) -> Result<Arc<Block>> {
+        let block = self.rows.block_of(position)?;
+        let key = (self.number, u32::try_from(block).unwrap_or(u32::MAX));
+        match cache.get(key) {
+            Some(found) => Ok(found),
+            None => Ok(Arc::new(self.rows.block(block)?)),
+        }
+    }
+
     /// The block that holds a position, from the cache if it is there.
     pub(crate) fn block_at(&self, position: usize, cache: &BlockCache) -> Result<Arc<Block>> {
         let block = self.rows.block_of(position)?;

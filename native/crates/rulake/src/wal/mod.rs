@@ -17,7 +17,8 @@
 //! A **mark** has no payload. One is written, and not fsynced, after every fsync: it tells a record that was
 //! acknowledged from one that was not. When a log ends in a bad record, a crash is the explanation only if no later
 //! record vouches for it, that is, has a watermark at or above its sequence; then the tail is cut off. Otherwise the
-//! bad record is damage and reported as such. Only the last log may end in a bad record.
+//! bad record is damage and reported as such. Only the last log may end in a bad record, and one that a writer was still
+//! at work on when another took over: what it has from where the log of a later epoch begins counts for nothing.
 
 mod log;
 mod payload;
@@ -31,7 +32,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use log::{Log, LogHeader};
 pub(crate) use payload::{Change, change_len, decode, encode};
 pub(crate) use record::MAX_PAYLOAD;
-pub(crate) use replay::{ends_by, intact, list, read_log};
+pub(crate) use replay::{ends_by, fence, intact, list, read_log};
 
 /// Where a collection keeps its logs.
 pub(crate) fn dir(collection: &Path) -> PathBuf {

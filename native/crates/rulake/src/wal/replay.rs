@@ -46,6 +46,16 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<(LogHeader, PathBuf)>> {
     Ok(logs)
 }
 
+/// Sequence from which a log of the list counts for nothing: a writer of a later epoch started its own there, so that
+/// what the earlier one may have written behind its back was not acknowledged.
+pub(crate) fn fence(logs: &[(LogHeader, PathBuf)], log: LogHeader) -> u64 {
+    let later = logs.iter().filter(|(other, _)| other.epoch > log.epoch);
+    later
+        .map(|(other, _)| other.first_sequence)
+        .min()
+        .unwrap_or(u64::MAX)
+}
+
 /// Reads a log and passes every change to `visit`. A torn tail is reported, not an error, if it can be one.
 ///
 /// # Errors

@@ -16,6 +16,8 @@ use rulake::{
 use trace::{CUTS, Call, Disk};
 
 const STEPS: i32 = 22;
+/// Steps that replace `docs` as a whole.
+const REPLACING: [i32; 2] = [11, 16];
 
 type Content = BTreeMap<String, String>;
 
@@ -50,11 +52,16 @@ fn model(step: i32, docs: &mut Content, ledger: &mut Content) {
                     .map(|(id, n)| (id, format!("text {n}"))),
             );
         }
-        _ => docs.extend(
-            records(step)
-                .into_iter()
-                .map(|(id, n)| (id, format!("text {n}"))),
-        ),
+        _ => {
+            if REPLACING.contains(&step) {
+                docs.clear();
+            }
+            docs.extend(
+                records(step)
+                    .into_iter()
+                    .map(|(id, n)| (id, format!("text {n}"))),
+            );
+        }
     }
 }
 
@@ -89,6 +96,15 @@ fn work(path: &Path) {
                     .upsert("ledger", batch(&[(format!("s{step}"), step)]))
                     .unwrap();
                 session.commit().unwrap();
+            }
+            _ if REPLACING.contains(&step) => {
+                let options = CollectionOptions::default();
+                let replacement = lake.replace("docs", &options).unwrap();
+                let next = replacement.collection();
+                next.upsert_and_wait(batch(&records(step)), Durability::Buffered)
+                    .unwrap();
+                replacement.commit().unwrap();
+                docs = lake.collection("docs", options).unwrap();
             }
             _ => {
                 docs.upsert_and_wait(batch(&records(step)), Durability::Fsync)
@@ -190,7 +206,7 @@ fn check(root: &Path, calls: &[Call], scratch: &Path) {
         }
         for cut in CUTS {
             let target = scratch.join("after");
-            disk.restore(root, cut, &target);
+            disk.restore(cut, &target);
             let found = {
                 let (lake, docs, ledger) = open(&target.join("lake"));
                 let found = (content(&docs), content(&ledger));

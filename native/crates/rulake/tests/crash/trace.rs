@@ -1,6 +1,7 @@
 //! What a process did to its files, and what a power cut may leave of it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -78,25 +79,55 @@ struct Inode {
     is_dir: bool,
     bytes: Vec<u8>,
     synced: Vec<u8>,
-}
-
-type Names = BTreeMap<PathBuf, usize>;
-
-/// A file system that knows what is durable.
-#[derive(Default)]
-pub struct Disk {
-    inodes: Vec<Inode>,
     names: Names,
     durable: Names,
+}
+
+/// What is in a directory.
+type Names = BTreeMap<OsString, usize>;
+
+/// A file system that knows what is durable.
+pub struct Disk {
+    root: PathBuf,
+    /// The first is the root.
+    inodes: Vec<Inode>,
 }
 
 impl Disk {
     /// A disk with one directory, which is durable.
     pub fn new(root: &Path) -> Self {
-        let mut disk = Self::default();
-        disk.add(root, true);
-        disk.durable = disk.names.clone();
-        disk
+        let inode = Inode {
+            is_dir: true,
+            ..Inode::default()
+        };
+        Self {
+            root: root.to_owned(),
+            inodes: vec![inode],
+        }
+    }
+
+    fn find(&self, path: &Path) -> usize {
+        let relative = path.strip_prefix(&self.root).unwrap();
+        relative
+            .iter()
+            .fold(0, |at, name| self.inodes[at].names[name])
+    }
+
+    /// The names a path's last part is one of, and that part.
+    fn entry(&mut self, path: &Path) -> (&mut Names, OsString) {
+        let directory = self.find(path.parent().unwrap());
+        let name = path.file_name().unwrap().to_owned();
+        (&mut self.inodes[directory].names, name)
+    }
+
+    fn put(&mut self, path: &Path, inode: usize) {
+        let (names, name) = self.entry(path);
+        names.insert(name, inode);
+    }
+
+    fn take(&mut self, path: &Path) -> usize {
+        let (names, name) = self.entry(path);
+        names.remove(&name).unwrap()
     }
 
     fn add(&mut self, path: &Path, is_dir: bool) {
@@ -104,12 +135,7 @@ impl Disk {
             is_dir,
             ..Inode::default()
         });
-        self.names.insert(path.to_owned(), self.inodes.len() - 1);
-    }
-
-    fn inode(&mut self, path: &Path) -> &mut Inode {
-        let at = self.names[path];
-        &mut self.inodes[at]
+        self.put(path, self.inodes.len() - 1);
     }
 
     pub fn apply(&mut self, call: &Call) {
@@ -117,85 +143,69 @@ impl Disk {
             Call::Create(path) => self.add(path, false),
             Call::MakeDir(path) => self.add(path, true),
             Call::Write(path, offset, data) => {
-                let bytes = &mut self.inode(path).bytes;
+                let at = self.find(path);
+                let bytes = &mut self.inodes[at].bytes;
                 let end = offset + data.len();
                 if bytes.len() < end {
                     bytes.resize(end, 0);
                 }
                 bytes[*offset..end].copy_from_slice(data);
             }
-            Call::Truncate(path, length) => self.inode(path).bytes.resize(*length, 0),
+            Call::Truncate(path, length) => {
+                let at = self.find(path);
+                self.inodes[at].bytes.resize(*length, 0);
+            }
             Call::Sync(path) => {
-                let inode = self.inode(path);
-                if inode.is_dir {
-                    let inside = |name: &PathBuf| name.parent() == Some(path);
-                    self.durable.retain(|name, _| !inside(name));
-                    let names = self.names.iter().filter(|(name, _)| inside(name));
-                    self.durable
-                        .extend(names.map(|(name, at)| (name.clone(), *at)));
-                } else {
-                    inode.synced = inode.bytes.clone();
-                }
+                let at = self.find(path);
+                let inode = &mut self.inodes[at];
+                inode.synced = inode.bytes.clone();
+                inode.durable = inode.names.clone();
             }
             Call::Rename(from, to) => {
-                // A directory takes along what is in it, durable or not: that is by inode, not by name.
-                for names in [&mut self.names, &mut self.durable] {
-                    let moved: Vec<_> = names
-                        .iter()
-                        .filter(|(name, _)| name.starts_with(from) && *name != from)
-                        .map(|(name, at)| (name.clone(), *at))
-                        .collect();
-                    for (name, at) in moved {
-                        let new = to.join(name.strip_prefix(from).unwrap());
-                        names.remove(&name);
-                        names.insert(new, at);
-                    }
-                }
-                let at = self.names.remove(from).unwrap();
-                self.names.insert(to.clone(), at);
+                let inode = self.take(from);
+                self.put(to, inode);
             }
             Call::Link(from, to) => {
-                let at = self.names[from];
-                self.names.insert(to.clone(), at);
+                let inode = self.find(from);
+                self.put(to, inode);
             }
             Call::Remove(path) => {
-                self.names.remove(path);
+                self.take(path);
             }
         }
     }
 
-    /// Puts what a power cut leaves into a directory that stands for `root`.
-    pub fn restore(&self, root: &Path, cut: Cut, target: &Path) {
-        let names = match cut {
-            Cut::DropAll | Cut::DropNames => &self.durable,
-            _ => &self.names,
-        };
-        fs::create_dir_all(target).unwrap();
-        for (name, at) in names {
-            let place = target.join(name.strip_prefix(root).unwrap());
-            let inode = &self.inodes[*at];
-            // Below a directory whose own name was lost nothing can be found.
-            if !place.parent().unwrap().is_dir() && place != target {
-                continue;
-            }
-            if inode.is_dir {
-                fs::create_dir_all(&place).unwrap();
-                continue;
-            }
-            let bytes = match cut {
-                Cut::KeepAll | Cut::DropNames => &inode.bytes,
-                Cut::DropAll | Cut::DropBytes => &inode.synced,
-                Cut::Tear => {
-                    let (old, new) = (inode.synced.len(), inode.bytes.len());
-                    let torn = if new > old {
-                        old + (new - old) / 2
-                    } else {
-                        new
-                    };
-                    &inode.bytes[..torn].to_vec()
-                }
+    /// Puts what a power cut leaves into a directory that stands for the root.
+    pub fn restore(&self, cut: Cut, target: &Path) {
+        self.restore_inode(0, cut, target);
+    }
+
+    fn restore_inode(&self, at: usize, cut: Cut, place: &Path) {
+        let inode = &self.inodes[at];
+        if inode.is_dir {
+            fs::create_dir_all(place).unwrap();
+            let names = match cut {
+                Cut::DropAll | Cut::DropNames => &inode.durable,
+                _ => &inode.names,
             };
-            fs::write(&place, bytes).unwrap();
+            for (name, at) in names {
+                self.restore_inode(*at, cut, &place.join(name));
+            }
+            return;
         }
+        let bytes = match cut {
+            Cut::KeepAll | Cut::DropNames => &inode.bytes,
+            Cut::DropAll | Cut::DropBytes => &inode.synced,
+            Cut::Tear => {
+                let (old, new) = (inode.synced.len(), inode.bytes.len());
+                let torn = if new > old {
+                    old + (new - old) / 2
+                } else {
+                    new
+                };
+                &inode.bytes[..torn].to_vec()
+            }
+        };
+        fs::write(place, bytes).unwrap();
     }
 }
