@@ -62,7 +62,7 @@ export class Collection<Meta extends object = Record<string, unknown>>
    * then; a record that is yielded is copied before the next is asked for.
    *
    * @throws {@link LakeError} `DIMENSION_MISMATCH`, `NOT_FINITE`, `NORM_OUT_OF_RANGE`, `INVALID_ID`, `INVALID_RECORD`,
-   * `BATCH_TOO_LARGE`, `READ_ONLY`, `WRITER_POISONED`, `CLOSED`, `IO`
+   * `BATCH_TOO_LARGE`, `READ_ONLY`, `WRITER_POISONED`, `WRITER_FENCED`, `CLOSED`, `IO`
    */
   async upsert(
     records: Iterable<RecordInput<Meta>> | AsyncIterable<RecordInput<Meta>>,

@@ -1,3 +1,5 @@
+import { rmSync } from "node:fs";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RuLake } from "rulake";
 import { afterEach, describe, expect, it } from "vitest";
@@ -50,6 +52,28 @@ describe("one writing and many reading processes", () => {
     },
     seconds * 1000 + 60_000,
   );
+
+  it("are fenced when their lock is lost", async () => {
+    const place = scratch();
+    const first = await start("asked-writer.mjs", place).started();
+    first.child.stdin.write("a\n");
+    await first.printed("next");
+    rmSync(path.join(place, "LOCK"));
+    // Nothing keeps a second writer out now.
+    const lake = await RuLake.open(place);
+    const docs = await lake.collection("docs");
+    await docs.upsert([{ id: "b", vector: [1, 2] }]);
+    first.child.stdin.write("c\nd\n");
+    const { outcome, readable } = await first.finish<{ outcome: object; readable: number }>();
+    expect(outcome).toEqual({ a: "ok", c: "WRITER_FENCED", d: "WRITER_FENCED" });
+    expect(readable).toBe(1);
+    await docs.upsert([{ id: "e", vector: [1, 2] }]);
+    await lake.close();
+    await using again = await RuLake.open(place);
+    const found = await again.collection("docs");
+    expect((await found.get(["a", "b", "c", "d", "e"])).map(({ id }) => id)).toEqual(["a", "b", "e"]);
+    expect(await found.verify()).toMatchObject({ ok: true, records: 3 });
+  });
 
   it("leave the lake to the next writer when the first is killed, not before", async () => {
     const [place, progress] = [scratch(), `${scratch()}.progress`];

@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** A program of this folder in a process of its own. */
@@ -27,6 +28,14 @@ export class Program {
     await Promise.race([line, this.#ended]);
     if (this.#output === "") throw new Error(`it ended early: ${this.#errors}`);
     return this;
+  }
+
+  /** Resolves once its last line so far is this one. */
+  async printed(line: string): Promise<void> {
+    while (!this.#output.endsWith(`${line}\n`)) {
+      if (this.child.exitCode !== null) throw new Error(`it ended: ${this.#errors}`);
+      await sleep(5);
+    }
   }
 
   /** Ends its input, and gives what its last line says. */
