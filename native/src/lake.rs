@@ -274,6 +274,7 @@ impl From<rulake::Error> for Failure {
             E::NotALake { path, reason }
             | E::UnsupportedFormat { path, reason }
             | E::Corrupt { path, reason }
+            | E::Fenced { path, reason }
             | E::UnsafeBundle { path, reason } => {
                 failure.with("path", path.as_path()).with("reason", reason)
             }
@@ -281,9 +282,6 @@ impl From<rulake::Error> for Failure {
             E::Poisoned { collection, reason } => failure
                 .with("collection", collection)
                 .with("reason", reason),
-            E::Fenced { path, reason } => {
-                failure.with("path", path.as_path()).with("reason", reason)
-            }
             E::Conflict { collection, id } => failure.with("collection", collection).with("id", id),
             E::NoSnapshot {
                 collection,

@@ -25,7 +25,9 @@ export async function copyCollection<Meta extends object>(
     const { dimensions, metric, metadataIndex } = source;
     const options = { dimensions, metric, index, metadataIndex };
     await lake.replace<void, Meta>(source.name, options, async (target) => {
-      await target.upsert(source.scan({ include: ["vector", "text", "metadata"] }), { durability: "buffered" });
+      await target.upsert(source.scan({ include: ["vector", "text", "metadata"] }), {
+        durability: "buffered",
+      });
     });
   } finally {
     await lake.close();

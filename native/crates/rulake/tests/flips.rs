@@ -1,6 +1,7 @@
 //! Random damage to a lake of megabytes: each flipped bit is reported, or nothing that was read depends on it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const THREADS: usize = 2;
 /// Every so many flips, everything is read, and verified if nothing was noticed.
 const THOROUGH: usize = 50;
 /// A flip that takes longer hangs.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_secs(300);
 const DIMENSIONS: usize = 16;
 const ALL: Include = Include {
     vector: true,
@@ -171,7 +172,7 @@ fn everything(docs: &Collection) -> rulake::Result<String> {
         if chunk.is_empty() {
             return Ok(all);
         }
-        all.push_str(&format!("{chunk:?}"));
+        write!(all, "{chunk:?}").unwrap();
     }
 }
 

@@ -184,6 +184,10 @@ impl Lake {
     ///
     /// # Errors
     /// `INVALID_NAME`, `COLLECTION_MISMATCH`, `COLLECTION_NOT_FOUND` (read-only), `CLOSED`, `CORRUPT_FILE`, `IO`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers make them for the call"
+    )]
     pub fn collection(&self, name: &str, options: CollectionOptions) -> Result<Collection> {
         let engine = self.open_inner()?.collection(name, &options)?;
         Ok(Collection::new(engine, self.closed.clone()))
