@@ -1,7 +1,5 @@
 //! The smallest of many distances, a few at a time, without sorting them all.
 
-use std::cmp::Ordering;
-
 use simd::Kernels;
 
 /// Every so manieth distance tells where the smallest lie.
@@ -38,8 +36,8 @@ pub(crate) struct Nearest {
     distances: Vec<f32>,
     /// Those that were not taken, in no order, as far as they are known.
     keys: Vec<Key>,
-    /// Only places of at most this distance are among the keys as yet.
-    known: f32,
+    /// Only places of at most this distance became keys as yet, if any did.
+    known: Option<f32>,
     taken: usize,
 }
 
@@ -48,7 +46,7 @@ impl Nearest {
         Self {
             distances,
             keys: vec![],
-            known: f32::NEG_INFINITY,
+            known: None,
             taken: 0,
         }
     }
@@ -69,24 +67,24 @@ impl Nearest {
 
     /// Makes keys of as many places as are wanted, at least: at first those below a guess, then all others.
     fn learn(&mut self, kernels: &Kernels, wanted: usize) {
-        let many = self.distances.len() >= MANY && self.taken + self.keys.len() == 0;
+        let many = self.distances.len() >= MANY && self.known.is_none();
         if many && let Some(guess) = self.guess(wanted) {
             let mut near = Vec::with_capacity(4 * wanted);
             kernels.select_le(&self.distances, guess, 0, &mut near);
             if near.len() >= wanted {
                 let key = |place: u32| Key::new(self.distances[place as usize], place);
                 self.keys.extend(near.into_iter().map(key));
-                self.known = guess;
+                self.known = Some(guess);
                 return;
             }
         }
         let known = self.known;
+        let is_known = |distance: f32| known.is_some_and(|known| distance <= known);
         let all = (0..).zip(&self.distances);
-        let unknown =
-            all.filter(|(_, distance)| distance.partial_cmp(&&known).is_none_or(Ordering::is_gt));
+        let unknown = all.filter(|(_, distance)| !is_known(**distance));
         self.keys
             .extend(unknown.map(|(place, &distance)| Key::new(distance, place)));
-        self.known = f32::INFINITY;
+        self.known = Some(f32::INFINITY);
     }
 
     /// A distance that a few more than the wanted places do not exceed, probably; nothing if that is most of them.
@@ -129,6 +127,28 @@ mod tests {
                 prop_assert_eq!(&places, &order[at..at + portion]);
                 at += portion;
             }
+        }
+
+        #[test]
+        fn loses_no_place_to_numbers_that_are_none(
+            distances in prop::collection::vec(prop_oneof![
+                any::<f32>(),
+                Just(f32::NAN),
+                Just(f32::INFINITY),
+                Just(f32::NEG_INFINITY),
+            ], 1..1500),
+            portions in prop::collection::vec(1usize..400, 12),
+        ) {
+            let mut nearest = Nearest::new(distances.clone());
+            let mut left = distances.len();
+            let mut seen = vec![false; left];
+            for portion in portions {
+                for key in nearest.take(simd::kernels(), portion.min(left)) {
+                    prop_assert!(!std::mem::replace(&mut seen[key.place() as usize], true));
+                    left -= 1;
+                }
+            }
+            prop_assert_eq!(seen.iter().filter(|seen| !**seen).count(), left);
         }
 
         #[test]
