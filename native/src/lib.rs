@@ -3,6 +3,7 @@
 // Exports register themselves with Node only outside of test builds, which see no caller.
 #![cfg_attr(test, allow(dead_code))]
 
+mod allocator;
 mod bundle;
 mod collection;
 mod collection_parameters;
