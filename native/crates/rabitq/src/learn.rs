@@ -178,13 +178,14 @@ fn run(
     let mut lists = vec![];
     if let Some(known) = &part.lists {
         let (kernels, radii) = (query.kernels(), known.radii.all()?);
+        let extents = known.extents()?;
         places.resize(known.count(), 0);
         for (place, stop) in Route::new(known, kernels, estimator, metric)?
             .next(known.count())
             .into_iter()
             .enumerate()
         {
-            let span = known.span(kernels, estimator, stop.list)?;
+            let span = known.span(kernels, estimator, stop.list, extents.of(stop.list))?;
             let (middle, spread) = reckoning.spread(stop, radii[stop.list as usize]);
             lists.push((middle, spread, span.rows as u32));
             places[stop.list as usize] = place;

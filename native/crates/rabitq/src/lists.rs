@@ -37,43 +37,43 @@ impl Lists {
         self.starts.len() - 1
     }
 
-    /// First row, first block and rows of a list.
-    pub(crate) fn extent(&self, list: u32) -> Result<(usize, usize, usize)> {
-        let at = list as usize;
-        let (starts, blocks) = (self.starts.get(at..at + 2)?, self.blocks.at(at)?);
-        Ok((
-            starts[0] as usize,
-            blocks as usize,
-            (starts[1] - starts[0]) as usize,
-        ))
+    /// Where all lists lie.
+    pub(crate) fn extents(&self) -> Result<Extents<'_>> {
+        Ok(Extents {
+            starts: self.starts.all()?,
+            blocks: self.blocks.all()?,
+        })
     }
 
     /// The rows of a list, and where they lie from the query.
-    pub(crate) fn span(&self, kernels: &Kernels, estimator: &Estimator, list: u32) -> Result<Span> {
-        let (row, block, rows) = self.extent(list)?;
+    pub(crate) fn span(
+        &self,
+        kernels: &Kernels,
+        estimator: &Estimator,
+        list: u32,
+        extent: Extent,
+    ) -> Result<Span> {
         let (at, padded) = (list as usize, self.routes.padded);
         let offset = self.offsets.get(at * padded..(at + 1) * padded)?;
         Ok(Span {
-            row,
-            block,
-            rows,
+            row: extent.row,
+            block: extent.block,
+            rows: extent.rows,
             reach: estimator.reach(kernels, offset),
         })
     }
 
     /// Asks for what looking at a list takes, ahead of it.
-    pub(crate) fn prefetch(&self, codes: &Codes, list: u32) {
-        let Ok((_, block, rows)) = self.extent(list) else {
-            return;
-        };
+    pub(crate) fn prefetch(&self, codes: &Codes, list: u32, extent: Extent) {
         let (at, padded) = (list as usize, self.routes.padded);
         self.offsets.prefetch(at * padded..(at + 1) * padded);
         let bytes = pack::block_bytes(padded);
-        let blocks = rows.div_ceil(BLOCK).min(BLOCKS_AHEAD);
-        let slots = block * BLOCK..(block + blocks) * BLOCK;
+        let first = extent.block;
+        let blocks = first..first + extent.rows.div_ceil(BLOCK).min(BLOCKS_AHEAD);
+        let slots = blocks.start * BLOCK..blocks.end * BLOCK;
         codes
             .signs
-            .prefetch(block * bytes..(block + blocks) * bytes);
+            .prefetch(blocks.start * bytes..blocks.end * bytes);
         codes.add.prefetch(slots.clone());
         codes.rescale.prefetch(slots.clone());
         codes.error.prefetch(slots);
@@ -94,6 +94,35 @@ impl Lists {
         let tables =
             self.order.bytes() + self.starts.bytes() + self.blocks.bytes() + self.radii.bytes();
         tables + self.offsets.bytes() + self.routes.bytes()
+    }
+}
+
+/// Where the rows of each list lie.
+#[derive(Clone, Copy)]
+pub(crate) struct Extents<'a> {
+    starts: &'a [u32],
+    blocks: &'a [u32],
+}
+
+/// Where the rows of a list lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// The first.
+    pub row: usize,
+    /// The first block of their codes.
+    pub block: usize,
+    /// How many they are.
+    pub rows: usize,
+}
+
+impl Extents<'_> {
+    pub(crate) fn of(&self, list: u32) -> Extent {
+        let at = list as usize;
+        Extent {
+            row: self.starts[at] as usize,
+            block: self.blocks[at] as usize,
+            rows: (self.starts[at + 1] - self.starts[at]) as usize,
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use crate::pack::BLOCK;
 use crate::query::{Estimator, Reach};
 use crate::{Metric, Result};
 
-/// Lists whose codes are compared whole, for each list that is wanted, and beside them: sign codes tell near lists only roughly.
-const SPARE: (usize, usize) = (2, 16);
+/// Lists whose codes are compared whole, for each two lists that are wanted, and beside them: sign codes tell near lists only
+/// roughly.
+const SPARE: (usize, usize) = (3, 32);
 
 /// Lists whose codes are asked for before they are looked at.
 const AHEAD: usize = 6;
@@ -98,7 +99,7 @@ impl<'a> Route<'a> {
     pub(crate) fn next(&mut self, wanted: usize) -> Vec<Stop> {
         let count = self.lists.count();
         self.taken = (self.taken + wanted).min(count);
-        let wide = (SPARE.0 * self.taken + SPARE.1).min(count);
+        let wide = (SPARE.0 * self.taken / 2 + SPARE.1).min(count);
         if wide > self.looked_at {
             self.look_at(wide - self.looked_at);
         }

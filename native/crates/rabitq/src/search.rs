@@ -260,26 +260,20 @@ impl Effort {
         } else {
             (1.0, target)
         };
-        let extent = match (options.nprobe, curves) {
-            (Some(lists), _) => Extent::Nearest(lists as usize),
-            (None, Some(curves)) if target < 1.0 => {
-                let cut = curves.cut(neighbours, share);
-                cut.map_or(Extent::All, Extent::Cut)
-            }
-            _ => Extent::All,
-        };
-        let visited = match extent {
-            Extent::Cut(_) => curves.and_then(|curves| curves.visited(neighbours, share)),
-            Extent::All | Extent::Nearest(_) => None,
+        let cut = curves.and_then(|curves| {
+            let visited = curves.visited(neighbours, share).unwrap_or(1.0);
+            Some((curves.cut(neighbours, share)?, visited))
+        });
+        let (extent, visited) = match (options.nprobe, cut) {
+            // Nobody knows of a number that was given; it is meant to be small.
+            (Some(lists), _) => (Extent::Nearest(lists as usize), 0.0),
+            (None, Some((cut, visited))) if target < 1.0 => (Extent::Cut(cut, visited), visited),
+            _ => (Extent::All, 1.0),
         };
         let learned = curves.and_then(|curves| curves.width(neighbours, within));
         Ok(Self {
             extent,
-            // Nobody knows of a number that was given; it is meant to be small.
-            visited: visited.unwrap_or(match extent {
-                Extent::Nearest(_) => 0.0,
-                Extent::All | Extent::Cut(_) => 1.0,
-            }),
+            visited,
             width: match learned {
                 _ if target >= 1.0 => WIDEST,
                 Some(width) => width,

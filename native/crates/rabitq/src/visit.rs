@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::curves::Cut;
-use crate::lists::Lists;
+use crate::lists;
 use crate::observe::{Observer, Stage};
 use crate::part::Codes;
 use crate::query::Estimator;
@@ -11,8 +11,11 @@ use crate::scan::{Scan, Span};
 use crate::sweep::Sweep;
 use crate::topk::TopK;
 
-/// Lists ranked at first.
-const FIRST_LISTS: usize = 48;
+/// Fewest lists ranked at a time.
+const FEWEST_LISTS: usize = 32;
+
+/// Lists ranked at first, for each that is visited on average: those passed over and [`PATIENCE`] come on top.
+const FIRST_LISTS: f64 = 1.8;
 
 /// After so many lists in a row, and a share of those before them, whose rows are too far, the others are taken to be so too.
 const PATIENCE: (usize, usize) = (16, 4);
@@ -27,8 +30,8 @@ pub(crate) enum Extent {
     All,
     /// So many lists, the nearest.
     Nearest(usize),
-    /// Lists whose rows may be near enough.
-    Cut(Cut),
+    /// Lists whose rows may be near enough, about such a share of them all.
+    Cut(Cut, f64),
 }
 
 /// What is done with a list.
@@ -64,15 +67,17 @@ pub(crate) fn visit<O: Observer>(
     let (kernels, metric) = (scan.query.kernels(), scan.query.metric());
     let start = observer.now();
     let mut route = Route::new(lists, kernels, estimator, metric)?;
-    let radii = lists.radii.all()?;
+    let (radii, extents) = (lists.radii.all()?, lists.extents()?);
     let reckoning = match extent {
-        Extent::Cut(cut) => Some(Reckoning::new(metric, estimator, cut)),
+        Extent::Cut(cut, _) => Some(Reckoning::new(metric, estimator, cut)),
         Extent::All | Extent::Nearest(_) => None,
     };
     let mut batch = match extent {
         Extent::All => lists.count(),
         Extent::Nearest(lists) => lists,
-        Extent::Cut(_) => FIRST_LISTS,
+        Extent::Cut(_, share) => {
+            (FIRST_LISTS * share * lists.count() as f64) as usize + FEWEST_LISTS
+        }
     };
     observer.spent(Stage::Route, start);
     let (mut place, mut beyond, mut compared) = (0, 0, 0);
@@ -85,15 +90,16 @@ pub(crate) fn visit<O: Observer>(
         }
         for (at, &stop) in stops.iter().enumerate() {
             if let Some(later) = stops.get(at + 1) {
-                lists.prefetch(codes, later.list);
+                lists.prefetch(codes, later.list, extents.of(later.list));
             }
-            let Some(allowed) = Allowed::of(scan, lists, stop.list)? else {
+            let held = extents.of(stop.list);
+            let Some(allowed) = Allowed::of(scan, held) else {
                 continue;
             };
             if top.limit() < f64::INFINITY {
                 let (near, full) = match (extent, &reckoning) {
                     (Extent::Nearest(lists), _) => (place < lists, place >= lists),
-                    (Extent::Cut(_), Some(reckoning)) => {
+                    (Extent::Cut(..), Some(reckoning)) => {
                         let nearest = reckoning.nearest(stop, radii[stop.list as usize], place);
                         let near = nearest <= reckoning.limit(top.limit());
                         beyond = if near { 0 } else { beyond + 1 };
@@ -114,11 +120,12 @@ pub(crate) fn visit<O: Observer>(
             if allowed.is_few() {
                 scan.exact(allowed.rows, top, observer)?;
             } else {
-                let span = lists.span(kernels, estimator, stop.list)?;
+                let span = lists.span(kernels, estimator, stop.list, held)?;
                 compared += look_at(&mut sweep, &span, measure, top, observer)?;
             }
         }
-        batch = batch.max(FIRST_LISTS) * 2;
+        // Half as many again: few searches need them.
+        batch = (place / 2).max(FEWEST_LISTS);
     }
     Ok(compared + sweep.finish(top, observer)?)
 }
@@ -144,14 +151,13 @@ struct Allowed {
 
 impl Allowed {
     /// Nothing if there are none.
-    fn of(scan: &Scan<'_>, lists: &Lists, list: u32) -> Result<Option<Self>> {
-        let (row, _, rows) = lists.extent(list)?;
-        let rows = row..row + rows;
+    fn of(scan: &Scan<'_>, held: lists::Extent) -> Option<Self> {
+        let rows = held.row..held.row + held.rows;
         let count = match scan.mask {
             None => rows.len(),
             Some(mask) => mask.count_in(rows.clone()),
         };
-        Ok((count > 0).then_some(Self { rows, count }))
+        (count > 0).then_some(Self { rows, count })
     }
 
     fn is_few(&self) -> bool {
