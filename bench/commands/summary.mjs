@@ -46,7 +46,7 @@ function introduction(results) {
   return `\`npm run bench -- recall-qps\`, ${when}, ${cores} cores of ${cpu}, Node.js ${node}. Cosine, one thread, one
 query a call; queries per CPU second of the fastest measured setting that reaches the recall@10, and how many
 times that \`RabitqIvfIndex\` answers; CPU seconds to build, and how many times its own. Ratios travel, absolute figures do not.
-Of rabitqlib's IVF, the best of four builds at each recall. The reports say which figures come from an earlier run.`;
+Of rabitqlib's IVF, the best of its builds at each recall. The reports say which figures come from an earlier run.`;
 }
 
 /** @param {Results} results */

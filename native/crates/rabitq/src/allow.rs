@@ -121,14 +121,12 @@ impl AllowList {
         let mut listed = None;
         if self.ids.len() <= rows / LOOKUP_SHARE {
             let mut few = Vec::with_capacity(self.ids.len());
-            for &id in &self.ids {
-                if let Some(row) = part.find(id)?
-                    && is_alive(row)
-                {
+            part.find_all(&self.ids, |row| {
+                if is_alive(row) {
                     mask.set(row);
                     few.push(row as u32);
                 }
-            }
+            })?;
             listed = Some(few.into());
         } else {
             for (row, &id) in part.ids.all()?.iter().enumerate() {

@@ -106,6 +106,32 @@ impl Part {
         Ok(rows)
     }
 
+    /// Calls `act` with the row of each of some ids that is there, deleted or not, in the order of the ids.
+    pub(crate) fn find_all(&self, ids: &[i64], mut act: impl FnMut(usize)) -> Result<()> {
+        let rows = self.rows();
+        let Some(last) = rows.checked_sub(1) else {
+            return Ok(());
+        };
+        let first = self.ids.at(self.nth_by_id(0)?)?;
+        let last = self.ids.at(self.nth_by_id(last)?)?;
+        if last.checked_sub(first) != Some(rows as i64 - 1) {
+            for &id in ids {
+                self.find(id)?.into_iter().for_each(&mut act);
+            }
+            return Ok(());
+        }
+        // Without gaps every place is known.
+        for &id in ids.iter().filter(|id| (first..=last).contains(*id)) {
+            let row = self.nth_by_id((id - first) as usize)?;
+            if row >= rows {
+                let reason = format!("id {id} has row {row}, past the last");
+                return Err(self.ids.damaged(reason));
+            }
+            act(row);
+        }
+        Ok(())
+    }
+
     /// Row of an id, deleted or not.
     pub(crate) fn find(&self, id: i64) -> Result<Option<usize>> {
         let (mut low, mut high) = (0, self.rows());
