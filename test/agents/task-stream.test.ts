@@ -155,6 +155,13 @@ describe("the wire", () => {
   });
 });
 
+/** An event with a chunk of text that has one more key. */
+const withKey = (key: string) => {
+  const artifact = '{"artifactId":"a","parts":[{"text":"x"}]}';
+  const update = `{"taskId":"t","contextId":"c","artifact":${artifact},"${key}":{}}`;
+  return `data: {"jsonrpc":"2.0","id":1,"result":{"artifactUpdate":${update}}}\n\n`;
+};
+
 describe("updates that make no sense", () => {
   it("of another task end the stream and cancel the task", async () => {
     const { peer, of } = await scriptedPeer(
@@ -198,6 +205,8 @@ describe("updates that make no sense", () => {
     ["no object", "data: 7\n\n", "INVALID_AGENT_RESPONSE"],
     ["no result", 'data: {"jsonrpc":"2.0","id":1}\n\n', "INVALID_AGENT_RESPONSE"],
     ["too deep", `data: {"a":${"[".repeat(200)}${"]".repeat(200)}}\n\n`, "JSON_REFUSED"],
+    ["a chunk with a key __proto__", withKey("__proto__"), "JSON_REFUSED"],
+    ["a chunk with that key in another spelling", withKey("\\u005f_proto_\\u005f"), "JSON_REFUSED"],
   ])("end the stream: %s", async (_, text, code) => {
     const { peer } = await scriptedPeer(onStream((events) => events.task().raw(text)));
     expect((await collectUntilFailure(peer.stream("go"))).error).toMatchObject({ code });

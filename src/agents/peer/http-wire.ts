@@ -144,14 +144,20 @@ function decoder(
 ): Decode {
   if (offer.binding === "HTTP+JSON") {
     return ({ event, data }) => {
-      const value = parse(data, maxDepth, where) as { error?: unknown };
+      const value = parse(data, where) as { error?: unknown };
+      const chunk = event === "error" ? undefined : plainChunk(value, data);
+      if (chunk === undefined) checkJsonValue(value, maxDepth);
       if (event === "error") throw fromRestEvent(value, where);
-      return textChunk(value) ?? toEvent(types.StreamResponse.fromJSON(value));
+      return chunk ?? toEvent(types.StreamResponse.fromJSON(value));
     };
   }
+  const isLegacy = offer.protocolVersion === "0.3";
   return ({ data }) => {
-    const envelope = parse(data, maxDepth, where) as { id?: unknown; result?: unknown; error?: unknown };
-    if (envelope.error !== undefined && envelope.error !== null) throw fromRpcError(envelope.error, where);
+    const envelope = parse(data, where) as { id?: unknown; result?: unknown; error?: unknown };
+    const hasFailed = envelope.error !== undefined && envelope.error !== null;
+    const chunk = isLegacy || hasFailed ? undefined : plainChunk(envelope.result, data);
+    if (chunk === undefined) checkJsonValue(envelope, maxDepth);
+    if (hasFailed) throw fromRpcError(envelope.error, where);
     if (envelope.id !== id) {
       throw new A2AError(`${where}: the peer sent an event of another request`, { code: "FOREIGN_EVENT" });
     }
@@ -160,9 +166,19 @@ function decoder(
         code: "INVALID_AGENT_RESPONSE",
       });
     }
-    if (offer.protocolVersion === "0.3") return toEvent(legacyUpdate(legacy, envelope.result));
-    return textChunk(envelope.result) ?? toEvent(types.StreamResponse.fromJSON(envelope.result));
+    if (isLegacy) return toEvent(legacyUpdate(legacy, envelope.result));
+    return chunk ?? toEvent(types.StreamResponse.fromJSON(envelope.result));
   };
+}
+
+/**
+ * A chunk of plain text whose JSON need not be looked through: nothing but a few strings of it goes on, however deep the
+ * rest is, and no key of it can be `__proto__`, which takes these letters or an escape.
+ */
+function plainChunk(result: unknown, data: string): A2AEvent | undefined {
+  if (typeof result !== "object" || result === null) return undefined;
+  if (data.includes("__proto__") || data.includes("\\u")) return undefined;
+  return textChunk(result);
 }
 
 /** Kinds that 0.3 does not know are no reason to give up: they become an update without content. */
@@ -172,7 +188,7 @@ function legacyUpdate(legacy: ClientSdk["legacy"], result: { kind?: unknown }): 
   return legacy.legacyPushNotificationToV1StreamResponse(result);
 }
 
-function parse(data: string, maxDepth: number, where: string): object {
+function parse(data: string, where: string): object {
   let value: unknown;
   try {
     value = JSON.parse(data);
@@ -184,7 +200,6 @@ function parse(data: string, maxDepth: number, where: string): object {
       code: "INVALID_AGENT_RESPONSE",
     });
   }
-  checkJsonValue(value, maxDepth);
   return value;
 }
 

@@ -178,7 +178,9 @@ class Follower {
         this.#hasEnded = endsStream(event.state) || (event.type === "message" && this.#taskId === "");
         if (this.#hasEnded && this.#isBroken && event.type !== "task")
           batch.push(...(await this.#reconciled()));
-        batch.push(...this.#prepare(event), event);
+        const missed = this.#prepare(event);
+        if (missed.length > 0) batch.push(...missed);
+        batch.push(event);
         if (this.#hasEnded) break;
       }
     } catch (error) {
