@@ -12,6 +12,12 @@ const BIT_SPARSITY: usize = 64;
 /// Rows looked up one by one are at most this share, as a divisor, of a part: beyond, a walk over all its ids is quicker.
 const LOOKUP_SHARE: usize = 16;
 
+/// Rows that are compared by raw vector without a look at their codes: so many, whatever the part.
+pub(crate) const SMALL_PART: usize = 512;
+
+/// Share of the rows of a part with lists, as a divisor, that is always compared when no others are allowed.
+const ALWAYS_COMPARED: usize = 80;
+
 /// Parts whose rows an allow-list remembers.
 const REMEMBERED: usize = 32;
 
@@ -31,7 +37,7 @@ pub(crate) struct Mask {
     pub count: usize,
     /// The same rows in the order of their ids, if they are few.
     pub listed: Option<Arc<[u32]>>,
-    /// Rows of all lists that hold one of them; all rows of a part without lists.
+    /// Rows of all lists that hold one of them; all rows of a part without lists, and where lists are not looked at.
     pub covered: usize,
 }
 
@@ -135,8 +141,10 @@ impl AllowList {
                 }
             }
         }
+        let count = mask.count();
         let covered = match &part.lists {
             None => rows,
+            Some(_) if part.raw.is_some() && count <= always_compared(rows) => rows,
             Some(lists) => {
                 let ranges = lists.starts.all()?.windows(2);
                 ranges
@@ -147,7 +155,7 @@ impl AllowList {
             }
         };
         Ok(Mask {
-            count: mask.count(),
+            count,
             covered,
             listed,
             rows: Arc::new(mask),
@@ -172,6 +180,11 @@ impl PartialEq for AllowList {
 }
 
 impl Eq for AllowList {}
+
+/// Allowed rows of a part with lists up to which all of them are compared.
+pub(crate) fn always_compared(rows: usize) -> usize {
+    SMALL_PART.max(rows / ALWAYS_COMPARED)
+}
 
 /// Numbers from the first id to the last, if not so many that bits would take more room than the ids.
 fn width(ids: &[i64]) -> Option<usize> {

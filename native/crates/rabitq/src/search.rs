@@ -1,6 +1,6 @@
 //! One query over all parts of a state: which rows are looked at, in what way, and which are returned.
 
-use crate::allow::Mask;
+use crate::allow::{Mask, SMALL_PART, always_compared};
 use crate::bitset::Bitset;
 use crate::build::Shape;
 use crate::curves::{Curves, MIN_NEIGHBOURS, WIDEST, normal_width};
@@ -15,17 +15,11 @@ use crate::{Control, Hit, Kind, Result, SearchOptions};
 /// Allowed rows below which comparing raw vectors beats scanning the codes of all: a raw row costs about this many codes.
 const RAW_ROW_COST: usize = 24;
 
-/// Shares of rows, as a divisor, that are always compared in a part with lists, where few codes are scanned.
-const ALWAYS_COMPARED: usize = 80;
-
 /// A filtered search visits about so many times the lists that one for as many neighbours does: its limit falls more slowly.
 const FILTERED_COST: f64 = 2.25;
 
 /// What looking at a list costs beside its rows, in codes.
 const LIST_COST: f64 = 190.0;
-
-/// Parts of at most this many rows are compared by raw vector without a look at their codes.
-const SMALL_PART: usize = 512;
 
 /// Candidates kept beyond `k` where the whole answer rests on estimates: those with a rounded query order the last places
 /// a little differently than those with the query itself.
@@ -187,8 +181,7 @@ fn compares_all(scan: &Scan<'_>, visited: f64) -> bool {
     let raw = (RAW_ROW_COST * allowed) as f64;
     let count = lists.count() as f64;
     let list = LIST_COST + (raw / count).min(rows as f64 / count);
-    allowed <= SMALL_PART.max(rows / ALWAYS_COMPARED)
-        || raw <= FILTERED_COST * visited * count * list
+    allowed <= always_compared(rows) || raw <= FILTERED_COST * visited * count * list
 }
 
 /// Ranks candidates by the best that is known of them.

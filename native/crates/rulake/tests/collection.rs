@@ -516,6 +516,7 @@ fn docs_again(path: &Path) -> usize {
 #[test]
 fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
     const ROUNDS: usize = 60;
+    const READS: usize = 20;
     const SIZE: usize = 50;
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
@@ -536,6 +537,7 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
         };
         write(0);
         let stop = AtomicBool::new(false);
+        let reads = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             let readers: Vec<_> = (0..2)
                 .map(|_| {
@@ -544,7 +546,6 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
                             metadata: true,
                             ..Include::default()
                         };
-                        let mut reads = 0;
                         while !stop.load(Ordering::Relaxed) {
                             let request = SearchRequest {
                                 k: 2 * SIZE,
@@ -573,22 +574,27 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
                                     .len(),
                                 1
                             );
-                            reads += 1;
+                            reads.fetch_add(1, Ordering::Relaxed);
                         }
-                        reads
                     })
                 })
                 .collect();
-            for round in 1..ROUNDS {
+            // Writing goes on until something was read meanwhile, however late the readers get a core.
+            let mut round = 1;
+            while round < ROUNDS
+                || reads.load(Ordering::Relaxed) < READS && !readers.iter().all(|r| r.is_finished())
+            {
                 write(round);
                 if round % 10 == 0 {
                     docs.compact().unwrap();
                 }
+                round += 1;
             }
             stop.store(true, Ordering::Relaxed);
             for reader in readers {
-                assert!(reader.join().unwrap() > 0);
+                reader.join().unwrap();
             }
+            assert!(reads.load(Ordering::Relaxed) >= READS);
         });
         assert_eq!(docs.verify(None).unwrap().problems, []);
     }
