@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use rulake::{
     Batch, Collection, CollectionOptions, Durability, Include, IndexChoice, Lake, LakeOptions,
@@ -582,7 +583,8 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
             // Writing goes on until something was read meanwhile, however late the readers get a core.
             let mut round = 1;
             while round < ROUNDS
-                || reads.load(Ordering::Relaxed) < READS && !readers.iter().all(|r| r.is_finished())
+                || reads.load(Ordering::Relaxed) < READS
+                    && !readers.iter().all(ScopedJoinHandle::is_finished)
             {
                 write(round);
                 if round % 10 == 0 {
