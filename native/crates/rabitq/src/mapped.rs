@@ -137,3 +137,20 @@ impl MappedFile {
         Ok(())
     }
 }
+
+/// Pages are given back a few at a time: the kernel unmaps a file under a lock of the whole process, which others wait for.
+#[cfg(target_os = "linux")]
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        const PIECE: usize = 1 << 20;
+        for start in (0..self.map.len()).step_by(PIECE) {
+            let bytes = PIECE.min(self.map.len() - start);
+            // SAFETY: the mapping is of a file and read-only, so that a page that is dropped and read again holds what it held;
+            // and nobody reads it any more. A kernel that refuses leaves it as it was.
+            let _ = unsafe {
+                self.map
+                    .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, bytes)
+            };
+        }
+    }
+}
