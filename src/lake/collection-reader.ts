@@ -1,4 +1,5 @@
 import type { NativeCollection } from "../../native/binding.js";
+import { LakeError } from "../errors.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
 import { type ArrowBatch, readBatch } from "./arrow.js";
 import { searchVectors, toCollectionSearch } from "./collection-search.js";
@@ -20,16 +21,59 @@ import type {
 import { toVector, type VectorInput } from "./vector.js";
 
 /** What can be read of a collection: by a {@link Collection}, as it is now, or by a {@link Snapshot}, as it was. */
-export abstract class CollectionReader<Meta extends object = Record<string, unknown>> {
+export abstract class CollectionReader<Meta extends object = Record<string, unknown>>
+  implements AsyncDisposable
+{
   /** Name within the lake. */
-  abstract readonly name: string;
+  readonly name: string;
   /** How vectors are compared. */
-  abstract readonly metric: Metric;
+  readonly metric: Metric;
 
-  /** @internal The native handle, unless it is closed. */
-  protected abstract open(method: string): NativeCollection;
+  readonly #native: NativeCollection;
+  readonly #lake: { readonly closed: boolean };
+  #closed = false;
+
+  /** @internal */
+  constructor(native: NativeCollection, lake: { readonly closed: boolean }) {
+    this.#native = native;
+    this.#lake = lake;
+    this.name = native.name;
+    this.metric = native.metric as Metric;
+  }
+
+  /** @internal What is closed, as an error calls it. */
+  protected abstract get what(): string;
   /** @internal A call as users write it. */
   protected abstract where(method: string): string;
+
+  /** @internal Whether what the handle stands for is no more. */
+  protected isGone(_native: NativeCollection): boolean {
+    return false;
+  }
+
+  /** @internal The native handle, unless it or the lake is closed. */
+  protected open(method: string): NativeCollection {
+    const gone = this.#closed || this.isGone(this.#native);
+    if (!gone && !this.#lake.closed) return this.#native;
+    const what = gone ? this.what : "lake";
+    throw new LakeError(`${this.where(method)}: the ${what} is closed`, { code: "CLOSED" });
+  }
+
+  /** @internal */
+  protected get lake(): { readonly closed: boolean } {
+    return this.#lake;
+  }
+
+  /** Ends the use of this handle; others of the same collection stay open. Later calls throw `CLOSED`. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#native.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 
   /** Numbers in a vector; `undefined` until the first vector decides. */
   get dimensions(): number | undefined {

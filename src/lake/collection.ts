@@ -1,5 +1,4 @@
 import type { NativeCollection } from "../../native/binding.js";
-import { LakeError } from "../errors.js";
 import { checkOptions, describe, invalidOption, oneOf } from "../options.js";
 import type { BundleInfo } from "./bundle-info.js";
 import { CollectionReader } from "./collection-reader.js";
@@ -14,7 +13,6 @@ import type {
   Durability,
   HistoryEntry,
   HistoryOptions,
-  Metric,
   RecordInput,
   UpsertOptions,
   UpsertResult,
@@ -28,24 +26,10 @@ import { upsertRecords } from "./upsert.js";
  *
  * Readers see whole batches or nothing of them, and never wait for writers.
  */
-export class Collection<Meta extends object = Record<string, unknown>>
-  extends CollectionReader<Meta>
-  implements AsyncDisposable
-{
-  readonly name: string;
-  readonly metric: Metric;
-
-  readonly #native: NativeCollection;
-  readonly #lake: { readonly closed: boolean };
-  #closed = false;
-
+export class Collection<Meta extends object = Record<string, unknown>> extends CollectionReader<Meta> {
   /** @internal Only {@link RuLake.collection} makes one. */
   constructor(handle: unknown, lake: { readonly closed: boolean }) {
-    super();
-    this.#native = handle as NativeCollection;
-    this.#lake = lake;
-    this.name = this.#native.name;
-    this.metric = this.#native.metric as Metric;
+    super(handle as NativeCollection, lake);
   }
 
   /** Paths of metadata that are indexed, sorted; `undefined` for every path. */
@@ -100,7 +84,7 @@ export class Collection<Meta extends object = Record<string, unknown>>
   async snapshot(): Promise<Snapshot<Meta>> {
     const handle = this.open("snapshot");
     const pinned = await lakeCall(this.where("snapshot"), undefined, () => handle.snapshot());
-    return new Snapshot<Meta>(pinned, this.#lake);
+    return new Snapshot<Meta>(pinned, this.lake);
   }
 
   /**
@@ -116,7 +100,7 @@ export class Collection<Meta extends object = Record<string, unknown>>
     if (typeof snapshot !== "string") {
       throw invalidArgument(where, "snapshot", "the id of a snapshot", describe(snapshot));
     }
-    return new Snapshot<Meta>(await lakeCall(where, undefined, () => handle.at(snapshot)), this.#lake);
+    return new Snapshot<Meta>(await lakeCall(where, undefined, () => handle.at(snapshot)), this.lake);
   }
 
   /** The states that {@link Collection.at} finds, oldest first: the newest `limit` of them. */
@@ -200,15 +184,9 @@ export class Collection<Meta extends object = Record<string, unknown>>
     };
   }
 
-  /** Ends the use of this handle; the collection stays open for others. Later calls throw `CLOSED`. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#native.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  /** @internal */
+  protected get what(): string {
+    return `collection '${this.name}'`;
   }
 
   /** @internal */
@@ -217,11 +195,8 @@ export class Collection<Meta extends object = Record<string, unknown>>
   }
 
   /** @internal */
-  protected open(method: string): NativeCollection {
-    const gone = this.#native.dropped;
-    if (!this.#closed && !this.#lake.closed && !gone) return this.#native;
-    const what = this.#closed || gone ? `collection '${this.name}'` : "lake";
-    throw new LakeError(`${this.where(method)}: the ${what} is closed`, { code: "CLOSED" });
+  protected override isGone(native: NativeCollection): boolean {
+    return native.dropped;
   }
 }
 

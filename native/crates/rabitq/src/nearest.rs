@@ -2,10 +2,10 @@
 
 use simd::Kernels;
 
-/// Every so manieth distance tells where the smallest lie.
+/// One distance in so many tells where the smallest lie.
 const SAMPLED: usize = 16;
 
-/// Distances below which a threshold is guessed: of fewer it saves nothing.
+/// Fewest distances among which a threshold is guessed: among fewer it saves nothing.
 const MANY: usize = 512;
 
 /// A place and its distance in one number that sorts the farthest first, equal ones by falling place.

@@ -80,7 +80,7 @@ pub(crate) fn visit<O: Observer>(
         }
     };
     observer.spent(Stage::Route, start);
-    let (mut place, mut beyond, mut compared) = (0, 0, 0);
+    let (mut place, mut beyond, mut compared, mut ranked) = (0, 0, 0, 0);
     'visits: loop {
         let start = observer.now();
         let stops = route.next(batch);
@@ -124,8 +124,9 @@ pub(crate) fn visit<O: Observer>(
                 compared += look_at(&mut sweep, &span, measure, top, observer)?;
             }
         }
-        // Half as many again: few searches need them.
-        batch = (place / 2).max(FEWEST_LISTS);
+        // Half as many again, also where a filter leaves nothing of most: few searches need them.
+        ranked += stops.len();
+        batch = (ranked / 2).max(FEWEST_LISTS);
     }
     Ok(compared + sweep.finish(top, observer)?)
 }

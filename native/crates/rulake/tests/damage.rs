@@ -1,13 +1,17 @@
 //! Crashes and damage: what was acknowledged is there, or opening says what is wrong.
 
+mod directory;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rulake::{
     Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, SearchRequest,
     Selection,
 };
+
+use directory::{copy, files};
 
 const ALL: Include = Include {
     vector: true,
@@ -61,28 +65,6 @@ fn content(docs: &Collection) -> rulake::Result<BTreeMap<String, String>> {
                 .into_iter()
                 .map(|found| (found.id.clone(), format!("{found:?}"))),
         );
-    }
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(files(&path));
-        } else {
-            all.push(path);
-        }
-    }
-    all.sort();
-    all
-}
-
-fn copy(from: &Path, to: &Path) {
-    for file in files(from) {
-        let target = to.join(file.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(file, target).unwrap();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Random damage to a lake of megabytes: each flipped bit is reported, or nothing that was read depends on it.
 
+mod directory;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -13,6 +15,8 @@ use rulake::{
     Batch, Collection, CollectionOptions, Durability, Include, IndexChoice, Lake, LakeOptions,
     SearchRequest, Selection,
 };
+
+use directory::{copy, files};
 
 const FLIPS: usize = 100_000;
 const THREADS: usize = 2;
@@ -96,28 +100,6 @@ fn make(path: &Path) {
     lake.close().unwrap();
     fs::remove_dir_all(path).unwrap();
     fs::rename(crashed, path).unwrap();
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(files(&path));
-        } else {
-            all.push(path);
-        }
-    }
-    all.sort();
-    all
-}
-
-fn copy(from: &Path, to: &Path) {
-    for file in files(from) {
-        let target = to.join(file.strip_prefix(from).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(file, target).unwrap();
-    }
 }
 
 /// A question, and the answer as text.
