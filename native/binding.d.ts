@@ -147,20 +147,6 @@ export declare class NativeCollection {
    */
   count(filter?: string | undefined | null, control?: JobControl | undefined | null): Promise<number>
   /**
-   * Searches for each of `queries` vectors in a row-major matrix; the JSON of the answer if that is all, and little.
-   *
-   * # Errors
-   * By rejection: those of [`Collection::search`].
-   */
-  search(vectors: Float32Array, queries: number, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<string | FoundRecords>
-  /**
-   * Searches for a vector; what the search did, as JSON.
-   *
-   * # Errors
-   * By rejection: those of [`Collection::explain`].
-   */
-  explain(vector: Float32Array, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<string>
-  /**
    * Starts a walk over the records of the present state.
    *
    * # Errors
@@ -218,6 +204,27 @@ export declare class NativeCollection {
   stats(): Promise<CollectionCounts>
   /** Ends the use of this handle. */
   close(): void
+  /**
+   * Searches for a vector. `parts` adds up 1 for texts and 2 for metadata. The answer as three columns if it is small.
+   *
+   * # Errors
+   * By rejection: those of [`rulake::Collection::search`].
+   */
+  search(vector: Float32Array, k: number, parts: number, filter?: string | undefined | null, recallTarget?: number | undefined | null, minScore?: number | undefined | null, control?: JobControl | undefined | null): Promise<[numbers: Float64Array, ids: string, json: string] | FoundRecords>
+  /**
+   * Searches for each of `queries` vectors in a row-major matrix.
+   *
+   * # Errors
+   * By rejection: those of [`rulake::Collection::search`].
+   */
+  searchBatch(vectors: Float32Array, queries: number, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<FoundRecords>
+  /**
+   * Searches for a vector; what the search did, as JSON.
+   *
+   * # Errors
+   * By rejection: those of [`rulake::Collection::explain`].
+   */
+  explain(vector: Float32Array, parameters: CollectionSearchParameters, control?: JobControl | undefined | null): Promise<string>
 }
 
 /** A handle on an index. Jobs hold the index themselves, so closing the handle disturbs none. */

@@ -9,8 +9,7 @@ use napi_derive::napi;
 use rulake::{Batch, Collection, Commit, Durability, Lake, Selection, SnapshotId};
 
 use crate::collection_parameters::{
-    CollectionCounts, CollectionSearchParameters, HistoryColumns, IncludeParameters, VerifyResult,
-    WriteResult,
+    CollectionCounts, HistoryColumns, IncludeParameters, VerifyResult, WriteResult,
 };
 use crate::drop_later::DropLater;
 use crate::error::{Failure, Result};
@@ -70,7 +69,7 @@ impl NativeCollection {
     }
 
     /// A promise of what `work` makes of the collection on a thread of a lane.
-    fn run<'env, T, E, V>(
+    pub fn run<'env, T, E, V>(
         &self,
         env: &'env Env,
         lane: Lane,
@@ -251,64 +250,9 @@ impl NativeCollection {
         let control = JobControl::handle(control);
         self.run(
             env,
-            Lane::Search,
+            Lane::Batch,
             move |collection| collection.count(filter.as_deref(), Some(control.cancel_flag())),
             to_number,
-        )
-    }
-
-    /// Searches for each of `queries` vectors in a row-major matrix; the JSON of the answer if that is all, and little.
-    ///
-    /// # Errors
-    /// By rejection: those of [`Collection::search`].
-    #[napi(ts_return_type = "Promise<string | FoundRecords>", catch_unwind)]
-    pub fn search<'env>(
-        &self,
-        env: &'env Env,
-        vectors: &[f32],
-        queries: u32,
-        parameters: CollectionSearchParameters,
-        control: Option<&JobControl>,
-    ) -> napi::Result<Object<'env>> {
-        let control = JobControl::handle(control);
-        let vectors = vectors.to_vec();
-        self.run(
-            env,
-            Lane::Search,
-            move |collection| {
-                let cancel = Some(control.cancel_flag());
-                let queries = queries as usize;
-                let answers = collection.search(&vectors, queries, &parameters.into(), cancel)?;
-                FoundRecords::of_answers(answers)
-            },
-            FoundRecords::or_json,
-        )
-    }
-
-    /// Searches for a vector; what the search did, as JSON.
-    ///
-    /// # Errors
-    /// By rejection: those of [`Collection::explain`].
-    #[napi(ts_return_type = "Promise<string>", catch_unwind)]
-    pub fn explain<'env>(
-        &self,
-        env: &'env Env,
-        vector: &[f32],
-        parameters: CollectionSearchParameters,
-        control: Option<&JobControl>,
-    ) -> napi::Result<Object<'env>> {
-        let control = JobControl::handle(control);
-        let vector = vector.to_vec();
-        self.run(
-            env,
-            Lane::Search,
-            move |collection| {
-                let cancel = Some(control.cancel_flag());
-                let plan = collection.explain(&vector, &parameters.into(), cancel)?;
-                serde_json::to_string(&plan)
-                    .map_err(|error| rulake::Error::Internal(error.to_string()))
-            },
-            |json| json,
         )
     }
 
@@ -325,7 +269,7 @@ impl NativeCollection {
     ) -> napi::Result<Object<'env>> {
         self.run(
             env,
-            Lane::Search,
+            Lane::Batch,
             move |collection| collection.scan(filter.as_deref(), include.into()),
             NativeScan::new,
         )

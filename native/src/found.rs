@@ -14,11 +14,11 @@ use crate::parameters::to_number;
 use crate::pool;
 
 /// Bytes made into JavaScript values in one turn of the event loop.
-const TURN: usize = 128 << 10;
+pub const TURN: usize = 128 << 10;
 /// What an object costs beside its bytes, in bytes.
-const OBJECT: usize = 512;
+pub const OBJECT: usize = 512;
 /// Texts of so many bytes go beside the JSON: they need not be escaped, and may be as long as a string can be.
-const LARGE_TEXT: usize = 16 << 10;
+pub const LARGE_TEXT: usize = 16 << 10;
 /// Bytes from which a result is freed on another thread.
 const LARGE: usize = 1 << 20;
 
@@ -89,17 +89,14 @@ impl FoundRecords {
         pieces.finish(counts)
     }
 
-    /// Only the JSON if that is all there is: one answer, or none was asked for, and little of it.
+    /// Only the JSON if that is all there is, and little of it.
     pub fn or_json(self) -> Either<String, Self> {
         let mut pieces = self.pieces.borrow_mut();
         let alone = match pieces.as_slice() {
             [piece] => piece.lengths.is_empty() && piece.large.is_empty(),
             _ => false,
         };
-        if alone
-            && self.counts.len() <= 1
-            && let Some(piece) = pieces.next()
-        {
+        if alone && let Some(piece) = pieces.next() {
             return Either::A(piece.json);
         }
         drop(pieces);
@@ -196,8 +193,7 @@ impl Pieces {
     fn end_piece(&mut self) -> Result<()> {
         self.json.push(b']');
         self.bytes += self.weight;
-        let json = String::from_utf8(std::mem::take(&mut self.json))
-            .map_err(|_| Failure::internal("records are not UTF-8"))?;
+        let json = utf8(std::mem::take(&mut self.json))?;
         self.done.push(FoundPiece {
             json,
             ..std::mem::take(&mut self.last)
@@ -221,7 +217,13 @@ impl Pieces {
     }
 }
 
-fn string(json: &mut Vec<u8>, text: &str) -> Result<()> {
+/// Finished JSON.
+pub fn utf8(json: Vec<u8>) -> Result<String> {
+    String::from_utf8(json).map_err(|_| Failure::internal("records are not UTF-8"))
+}
+
+/// A text as JSON.
+pub fn string(json: &mut Vec<u8>, text: &str) -> Result<()> {
     serde_json::to_writer(json, text).map_err(|error| Failure::internal(error.to_string()))
 }
 

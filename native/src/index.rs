@@ -251,7 +251,7 @@ impl NativeIndex {
         let control = JobControl::handle(control);
         run_guarded(
             env,
-            Lane::Search,
+            Lane::Batch,
             move || {
                 let (k, answers) = wanted.with(&index, |k, options| {
                     let answers = control

@@ -4,9 +4,11 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod allocator;
+mod answer;
 mod bundle;
 mod collection;
 mod collection_parameters;
+mod collection_search;
 mod cpu;
 mod drop_later;
 mod error;

@@ -1,6 +1,8 @@
-//! The two lanes of threads that do the work, one set for the whole process. The event loop and libuv's pool do none.
+//! The three lanes of threads that do the work, one set for the whole process. The event loop and libuv's pool do none.
 //!
-//! * [`Lane::Search`]: a rayon pool. Queries are short and should not wait behind a build.
+//! * [`Lane::Search`]: plain threads take a query each. It should not wait behind a build. A thread without work sleeps at
+//!   once, where one of rayon's asks for more several dozen times first: a tenth of the CPU time of a short search.
+//! * [`Lane::Batch`]: a rayon pool, for reads whose parts run in parallel.
 //! * [`Lane::Work`]: plain threads take whole jobs (build, add, save, load, compaction) and hand their parallel parts
 //!   to rayon's global pool. Two kinds of threads on purpose: a rayon worker that waits for its parallel part picks up
 //!   other queued jobs meanwhile, so a job holding a lock could find itself underneath a second job that wants the same
@@ -16,8 +18,10 @@ use std::thread;
 /// Which threads run a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Short reads. A job may use rayon; it must not hold a lock while it does (see the module's text).
+    /// Short reads. Parallel parts would run behind those of the work lane: see [`Lane::Batch`].
     Search,
+    /// Reads with parallel parts. A job must not hold a lock across them (see the module's text).
+    Batch,
     /// Everything long. A job may use rayon and hold locks.
     Work,
 }
@@ -40,10 +44,15 @@ pub fn spawn(lane: Lane, job: impl FnOnce() + Send + 'static) {
     let guarded = move || {
         let _ = catch_unwind(AssertUnwindSafe(job));
     };
-    match (lane, &*SEARCH) {
-        (Lane::Search, Some(pool)) => pool.spawn(guarded),
-        // No pool: the system refused threads when it was made. The work lane reports the same, or copes.
-        _ => WORK.push(Box::new(guarded)),
+    if lane == Lane::Search && SEARCH.is_running() {
+        SEARCH.push(Box::new(guarded));
+    } else if lane == Lane::Batch
+        && let Some(pool) = &*BATCH
+    {
+        pool.spawn(guarded);
+    } else {
+        // Also where the system refused threads to the others: the work lane reports the same, or copes.
+        WORK.push(Box::new(guarded));
     }
 }
 
@@ -52,43 +61,55 @@ pub fn drop_later<T: Send + 'static>(value: T) {
     spawn(Lane::Work, move || drop(value));
 }
 
-static SEARCH: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
+static SEARCH: LazyLock<Threads> =
+    LazyLock::new(|| Threads::start("rulake-search", threads(), || SEARCH.run()));
+
+static BATCH: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads())
-        .thread_name(|i| format!("rulake-search-{i}"))
+        .thread_name(|i| format!("rulake-batch-{i}"))
         .build()
         .ok()
 });
 
-static WORK: LazyLock<WorkLane> = LazyLock::new(WorkLane::start);
+static WORK: LazyLock<Threads> = LazyLock::new(|| {
+    // Parallel parts of any thread outside the batch lane land in the global pool. Nobody else uses the copy of
+    // rayon linked into this library; should it exist already, it only lacks the name and the priority.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads())
+        .thread_name(|i| format!("rulake-work-{i}"))
+        .start_handler(|_| yield_to_others())
+        .build_global();
+    // At least two, so that a small add is not queued behind a large build.
+    Threads::start("rulake-job", threads().max(2), || {
+        yield_to_others();
+        WORK.run();
+    })
+});
 
+/// Plain threads and the jobs they take.
 #[derive(Default)]
-struct WorkLane {
+struct Threads {
     jobs: Mutex<VecDeque<Job>>,
     arrived: Condvar,
+    started: usize,
 }
 
-impl WorkLane {
-    fn start() -> Self {
-        // Parallel parts of any thread outside the search lane land in the global pool. Nobody else uses the copy of
-        // rayon linked into this library; should it exist already, it only lacks the name and the priority.
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads())
-            .thread_name(|i| format!("rulake-work-{i}"))
-            .start_handler(|_| yield_to_others())
-            .build_global();
-        // At least two, so that a small add is not queued behind a large build.
-        for i in 0..threads().max(2) {
-            let run = || {
-                yield_to_others();
-                WORK.run();
-            };
-            let started = thread::Builder::new()
-                .name(format!("rulake-job-{i}"))
-                .spawn(run);
-            drop(started);
+impl Threads {
+    /// Starts threads that do nothing but `run`.
+    fn start(name: &str, count: usize, run: fn()) -> Self {
+        let start = |i| {
+            let thread = thread::Builder::new().name(format!("{name}-{i}"));
+            thread.spawn(run).is_ok()
+        };
+        Self {
+            started: (0..count).filter(|i| start(*i)).count(),
+            ..Self::default()
         }
-        Self::default()
+    }
+
+    fn is_running(&self) -> bool {
+        self.started > 0
     }
 
     fn push(&self, job: Job) {
@@ -146,8 +167,8 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
-    fn jobs_run_on_both_lanes_and_a_panic_costs_no_thread() {
-        for lane in [Lane::Search, Lane::Work] {
+    fn jobs_run_on_every_lane_and_a_panic_costs_no_thread() {
+        for lane in [Lane::Search, Lane::Batch, Lane::Work] {
             for _ in 0..2 * threads().max(2) {
                 spawn(lane, || panic!("a job may panic"));
             }

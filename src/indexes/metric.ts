@@ -18,7 +18,7 @@ export interface Hit {
 }
 
 /** The similarity of a raw distance, see {@link Hit}. */
-function toScore(distance: number, metric: Metric): number {
+export function toScore(distance: number, metric: Metric): number {
   switch (metric) {
     case "cosine":
       return 1 - distance;

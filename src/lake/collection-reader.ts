@@ -2,7 +2,7 @@ import type { NativeCollection } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
 import { type ArrowBatch, readBatch } from "./arrow.js";
-import { searchVectors, toCollectionSearch } from "./collection-search.js";
+import { searchVector, searchVectors, toCollectionSearch } from "./collection-search.js";
 import { explainSearch } from "./explain.js";
 import type { Filter } from "./filter.js";
 import { toFilterJson } from "./filter-json.js";
@@ -18,7 +18,7 @@ import type {
   SearchPlan,
   StoredRecord,
 } from "./records.js";
-import { toVector, type VectorInput } from "./vector.js";
+import { checkDimensions, toVector, type VectorInput } from "./vector.js";
 
 /** What can be read of a collection: by a {@link Collection}, as it is now, or by a {@link Snapshot}, as it was. */
 export abstract class CollectionReader<Meta extends object = Record<string, unknown>>
@@ -32,6 +32,8 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   readonly #native: NativeCollection;
   readonly #lake: { readonly closed: boolean };
   #closed = false;
+  /** As far as the last search has asked for it. */
+  #dimensions: number | undefined;
 
   /** @internal */
   constructor(native: NativeCollection, lake: { readonly closed: boolean }) {
@@ -53,8 +55,12 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
 
   /** @internal The native handle, unless it or the lake is closed. */
   protected open(method: string): NativeCollection {
-    const gone = this.#closed || this.isGone(this.#native);
-    if (!gone && !this.#lake.closed) return this.#native;
+    this.#checkOpen(method, this.#closed || this.isGone(this.#native));
+    return this.#native;
+  }
+
+  #checkOpen(method: string, gone: boolean): void {
+    if (!gone && !this.#lake.closed) return;
     const what = gone ? this.what : "lake";
     throw new LakeError(`${this.where(method)}: the ${what} is closed`, { code: "CLOSED" });
   }
@@ -114,11 +120,14 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
     options: CollectionSearchOptions<Meta> = {},
   ): Promise<CollectionHit<Meta>[]> {
     const where = this.where("search");
-    const handle = this.open("search");
+    this.#checkOpen("search", this.#closed);
     const search = toCollectionSearch(options, where);
     const query = toVector(vector, "vector", where);
-    const [hits = []] = await searchVectors<Meta>(handle, [query], search, where);
-    return hits;
+    if (query.length !== this.#dimensions) {
+      this.#dimensions = this.dimensions;
+      checkDimensions(query, this.#dimensions, "vector", where);
+    }
+    return searchVector<Meta>(this.#native, query, search, this.metric, where);
   }
 
   /** {@link Collection.search} for several vectors, in parallel: one answer each, in their order. */

@@ -1,4 +1,5 @@
 import type { FoundPiece, FoundRecords } from "../../native/binding.js";
+import { type Metric, toScore } from "../indexes/metric.js";
 import { invalidOption, oneOf } from "../options.js";
 import { nextTurn } from "../turns.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "./records.js";
@@ -45,17 +46,52 @@ export async function readRecords<Meta extends object>(
 }
 
 /** Likewise for the answers of searches. */
-export async function readHits<Meta extends object>(
-  found: string | FoundRecords,
-): Promise<CollectionHit<Meta>[][]> {
+export async function readHits<Meta extends object>(found: FoundRecords): Promise<CollectionHit<Meta>[][]> {
+  const { counts } = found;
   // Answers have scores.
   const hits = (await readRecords<Meta>(found)) as CollectionHit<Meta>[];
-  if (typeof found === "string") return [hits];
   let start = 0;
-  return found.counts.map((count) => {
+  return counts.map((count) => {
     start += count;
     return hits.slice(start - count, start);
   });
+}
+
+/**
+ * A small answer of one search. `numbers` are the distances and, if ids are short, where each ends in `ids`; `json` is
+ * empty or an array of three columns: long ids, texts and metadata, 0 for none.
+ */
+export type Answer = [numbers: Float64Array, ids: string, json: string];
+
+type Columns<Meta> = [ids?: string[] | 0, texts?: (string | null)[] | 0, metadata?: (Meta | null)[] | 0];
+
+/** Makes hits of an answer. */
+export function toHits<Meta extends object>(
+  [numbers, ids, json]: Answer,
+  metric: Metric,
+): CollectionHit<Meta>[] {
+  const [long, texts, metadata]: Columns<Meta> = json === "" ? [] : JSON.parse(json);
+  const count = long ? numbers.length : numbers.length / 2;
+  const hits = new Array<CollectionHit<Meta>>(count);
+  let start = 0;
+  for (let i = 0; i < count; i++) {
+    let id = "";
+    if (long) id = long[i] as string;
+    else {
+      const end = numbers[count + i] as number;
+      id = ids.slice(start, end);
+      start = end;
+    }
+    const text = texts ? texts[i] : undefined;
+    const own = metadata ? metadata[i] : undefined;
+    const distance = numbers[i] as number;
+    const score = toScore(distance, metric);
+    // One literal for each shape, so that all hits of a shape share their layout.
+    if (typeof text !== "string")
+      hits[i] = own ? { id, metadata: own, score, distance } : { id, score, distance };
+    else hits[i] = own ? { id, text, metadata: own, score, distance } : { id, text, score, distance };
+  }
+  return hits;
 }
 
 function toRecords<Meta extends object>(piece: FoundPiece): StoredRecord<Meta>[] {

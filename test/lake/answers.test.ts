@@ -1,5 +1,5 @@
 import { RuLake, type StoredRecord } from "rulake";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { noise, scratchDirectory } from "./scratch.js";
 
 const scratch = scratchDirectory();
@@ -56,4 +56,43 @@ it("answers hold what was stored, whatever it is and however it gets here", asyn
     });
     expect(await docs.search(queries[0] ?? [], { minScore: 2 })).toEqual([]);
   }
+});
+
+describe.each([
+  ["short ids", (i: number) => `${"😀".repeat(i % 7)}${i}`],
+  ["long ids", (i: number) => `record ${"ü".repeat(i % 7)}, number ${i}`],
+  ["both", (i: number) => (i === 9 ? `${"12345678\u0000".repeat(100)}` : `"${i}`)],
+])("%s", (_, idOf) => {
+  it.each([1, 10, 200])("are whole in the best %i, with and without other parts", async (k) => {
+    await using lake = await RuLake.open({ memory: true });
+    const docs = await lake.collection("docs", { metric: "l2" });
+    const stored = Array.from({ length: 200 }, (_, i) => ({
+      id: idOf(i),
+      vector: [i, 0],
+      ...(i % 2 === 0 ? { text: `text ${i}` } : {}),
+      ...(i % 3 === 0 ? { metadata: { i } } : {}),
+    }));
+    await docs.upsert(stored);
+    const expected = stored.slice(0, k).map(({ vector: [distance = 0], ...rest }) => {
+      return { ...rest, score: 1 / (1 + distance), distance };
+    });
+    expect(await docs.search([0, 0], { k })).toEqual(expected);
+    expect(await docs.search([0, 0], { k, signal: new AbortController().signal })).toEqual(expected);
+    const [batch] = await docs.searchBatch([[0, 0]], { k });
+    expect(batch).toEqual(expected);
+    for (const part of ["text", "metadata"] as const) {
+      const other = part === "text" ? "metadata" : "text";
+      const wanted = expected.map(({ [other]: _, ...rest }) => rest);
+      expect(await docs.search([0, 0], { k, include: [part] })).toEqual(wanted);
+    }
+    const alone = expected.map(({ id, score, distance }) => ({ id, score, distance }));
+    expect(await docs.search([0, 0], { k, include: [] })).toEqual(alone);
+    expect(Object.keys((await docs.search([0, 0], { k }))[0] ?? {})).toEqual([
+      "id",
+      "text",
+      "metadata",
+      "score",
+      "distance",
+    ]);
+  });
 });

@@ -40,14 +40,16 @@ pub struct Match {
 impl Found {
     /// What a reader asks for of a record.
     pub(crate) fn new(state: &State, place: Place, include: Include) -> Result<Self> {
-        Self::of_view(state, place, &state.view(place)?, include)
+        let view = state.view(place)?;
+        Self::of_view(state, place, &view, view.id()?, include)
     }
 
-    /// Likewise, where the view of the record is at hand.
+    /// Likewise, where the view of the record and its id are at hand.
     pub(crate) fn of_view(
         state: &State,
         place: Place,
         view: &RowView<'_>,
+        id: &str,
         include: Include,
     ) -> Result<Self> {
         let text = if include.text { view.text()? } else { None };
@@ -57,7 +59,7 @@ impl Found {
             None
         };
         Ok(Self {
-            id: view.id()?.to_owned(),
+            id: id.to_owned(),
             text: text.map(str::to_owned),
             metadata: metadata.map(str::to_owned),
             vector: if include.vector {
@@ -139,14 +141,15 @@ pub(crate) fn search(
     };
     let answer = |vector: &[f32]| {
         let hits = nearest(state, vector, request, matches.as_deref(), control)?;
+        let ids = state.ids(hits.iter().map(|(place, _)| *place))?;
         let mut found = Vec::with_capacity(hits.len());
-        for (place, distance) in hits {
+        for ((place, distance), id) in hits.into_iter().zip(ids) {
             let score = metric.score(distance);
             if request.min_score.is_some_and(|least| score < least) {
                 break;
             }
             found.push(Match {
-                record: Found::new(state, place, request.include)?,
+                record: Found::of_view(state, place, &state.view(place)?, id, request.include)?,
                 score,
                 distance,
             });

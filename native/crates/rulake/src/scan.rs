@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use rabitq::Control;
 
 use crate::Result;
+use crate::filter::View;
 use crate::options::Include;
 use crate::read::Found;
 use crate::segment::Block;
@@ -110,7 +111,7 @@ impl Scan {
             _ => segment.passing_block(position, &state.shared.cache)?,
         };
         let view = RowView::in_block(&state.shared, segment, position, &block);
-        let found = Found::of_view(state, place, &view, include);
+        let found = Found::of_view(state, place, &view, view.id()?, include);
         self.block = Some((i, block));
         found
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use rabitq::Index;
 use siphasher::sip::SipHasher13;
 
-use crate::memtable::Memtable;
+use crate::memtable::{HeapRow, Memtable};
 use crate::pin::Pin;
 use crate::segment::{BlockCache, Live};
 use crate::select::Remembered;
@@ -201,11 +201,36 @@ impl State {
                 position,
             ));
         }
+        Ok(RowView::heap(&self.shared, self.heap(place)?))
+    }
+
+    /// What is at a place in memory.
+    fn heap(&self, place: Place) -> Result<&HeapRow> {
         let row = self
             .table(place)
             .and_then(|(table, row)| table.rows.get(row));
-        let row = row.ok_or_else(|| Error::Internal(format!("{place:?} is empty")))?;
-        Ok(RowView::heap(&self.shared, row))
+        row.map(|row| &**row)
+            .ok_or_else(|| Error::Internal(format!("{place:?} is empty")))
+    }
+
+    /// The ids of several records. Those of segments lie far apart in mapped files: where they are is looked up for all of
+    /// them before the first is read, so that the CPU waits for memory twice and not twice for each.
+    pub(crate) fn ids(&self, places: impl Iterator<Item = Place> + Clone) -> Result<Vec<&str>> {
+        let mut spans = Vec::with_capacity(places.size_hint().0);
+        for place in places.clone() {
+            spans.push(match place {
+                Place::Stored(i, position) => self.live(i)?.segment.rows.span(position)?,
+                Place::Frozen(_) | Place::Fresh(_) => 0..0,
+            });
+        }
+        let mut ids = Vec::with_capacity(spans.len());
+        for (place, span) in places.zip(spans) {
+            ids.push(match place {
+                Place::Stored(i, position) => self.live(i)?.segment.rows.id_in(position, span)?,
+                Place::Frozen(_) | Place::Fresh(_) => &self.heap(place)?.record.id,
+            });
+        }
+        Ok(ids)
     }
 
     /// The vector at a place, as it was given.

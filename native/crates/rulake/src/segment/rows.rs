@@ -190,6 +190,11 @@ impl RowsFile {
 
     /// The id at a position.
     pub(crate) fn id(&self, position: usize) -> Result<&str> {
+        self.id_in(position, self.span(position)?)
+    }
+
+    /// Where the id at a position is in the file.
+    pub(crate) fn span(&self, position: usize) -> Result<Range<usize>> {
         self.check(position)?;
         let at = self.layout.starts + position * 4;
         let ends = self.index.read(at..at + 8)?;
@@ -201,7 +206,12 @@ impl RowsFile {
         if start > end || end > self.layout.end {
             return Err(self.corrupt(position, "points outside the file"));
         }
-        std::str::from_utf8(self.index.read(start..end)?)
+        Ok(start..end)
+    }
+
+    /// The id at a position, which is where [`Self::span`] says.
+    pub(crate) fn id_in(&self, position: usize, span: Range<usize>) -> Result<&str> {
+        std::str::from_utf8(self.index.read(span)?)
             .map_err(|_| self.corrupt(position, "has an id that is not UTF-8"))
     }
 
