@@ -288,7 +288,7 @@ impl Bench<'_> {
     /// Means over some queries.
     fn explained(&self, k: usize, options: &SearchOptions<'_>) -> String {
         const SOME: usize = 200;
-        let mut sums = [0; 4];
+        let (mut sums, mut times) = ([0; 4], [0.0; 4]);
         for query in self.queries.chunks_exact(self.dimensions).take(SOME) {
             let told = self.index.explain(query, k, options, Control::default());
             let told = told.unwrap();
@@ -302,9 +302,19 @@ impl Bench<'_> {
             sums.iter_mut()
                 .zip(numbers)
                 .for_each(|(sum, number)| *sum += number);
+            let spent = told.times;
+            let stages = [spent.prepare, spent.route, spent.scan, spent.rerank];
+            times
+                .iter_mut()
+                .zip(stages)
+                .for_each(|(sum, time)| *sum += time.as_secs_f64());
         }
         let [lists, scanned, refined, reranked] = sums.map(|sum| sum / SOME);
-        format!("lists {lists}, scanned {scanned}, refined {refined}, reranked {reranked}")
+        let [prepare, route, scan, rerank] = times.map(|time| time * 1e6 / SOME as f64);
+        format!(
+            "lists {lists}, scanned {scanned}, refined {refined}, reranked {reranked}; \
+             us: prepare {prepare:.1}, route {route:.1}, scan {scan:.1}, rerank {rerank:.1}"
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use crate::build::Shape;
 use crate::curves::CURVES;
 use crate::halves::Halves;
 use crate::header::{HEADER_BYTES, Header, SectionEntry, Tag};
-use crate::lists::{Lists, layout, radii};
+use crate::lists::{Lists, layout, lengths, radii};
 use crate::mapped::{CHECK_BLOCK, MappedFile};
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part};
@@ -98,7 +98,18 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
             mean_error: header.mean_error,
         }),
     };
-    // Files of earlier versions have no radii.
+    let rotation = Rotation::from_words(padded, words.all()?);
+    let shape = Shape {
+        options: header.options.clone(),
+        rotation,
+    };
+    let center = shape.center_at(point.all()?.to_vec(), header.center_rows as usize);
+    // Files of earlier versions have neither radii nor lengths.
+    if let Some(lists) = &mut lists
+        && lists.lengths.len() != lists.count()
+    {
+        lists.lengths = lengths(lists.offsets.all()?, &center.rotated).into();
+    }
     if let (Some(lists), Some(codes)) = (&mut lists, &codes)
         && lists.radii.len() != lists.count()
     {
@@ -121,12 +132,6 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
             .optional(Tag::Curves, CURVES)?
             .unwrap_or_else(|| vec![].into()),
     };
-    let rotation = Rotation::from_words(padded, words.all()?);
-    let shape = Shape {
-        options: header.options.clone(),
-        rotation,
-    };
-    let center = shape.center_at(point.all()?.to_vec(), header.center_rows as usize);
     let state = State {
         first_error: header.first_error,
         ..State::new(center, part)
@@ -179,6 +184,10 @@ impl Sections<'_> {
             },
             radii: match self.optional(Tag::Radii, count)? {
                 Some(radii) => radii,
+                None => vec![].into(),
+            },
+            lengths: match self.optional(Tag::Lengths, count)? {
+                Some(lengths) => lengths,
                 None => vec![].into(),
             },
         };
@@ -292,6 +301,7 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
         out.section(Tag::RouteError, lists.routes.error.all()?)?;
         out.section(Tag::RouteCodes, lists.routes.rows.all()?)?;
         out.section(Tag::Radii, lists.radii.all()?)?;
+        out.section(Tag::Lengths, lists.lengths.all()?)?;
     }
     if part.curves.len() == CURVES {
         out.section(Tag::Curves, part.curves.all()?)?;

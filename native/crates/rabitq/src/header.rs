@@ -42,10 +42,11 @@ pub(crate) enum Tag {
     RawExponents = 24,
     Radii = 25,
     Curves = 26,
+    Lengths = 27,
 }
 
 impl Tag {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::Rotation,
         Self::Center,
         Self::Ids,
@@ -71,6 +72,7 @@ impl Tag {
         Self::RawExponents,
         Self::Radii,
         Self::Curves,
+        Self::Lengths,
     ];
 
     fn from_number(number: u32) -> Option<Self> {

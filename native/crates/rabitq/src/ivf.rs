@@ -10,7 +10,7 @@ use crate::columns::{self, Columns, Known, Run, Slots};
 use crate::encode::Encoder;
 use crate::kmeans;
 use crate::learn::learn;
-use crate::lists::{Lists, layout, radii};
+use crate::lists::{Lists, layout, lengths, radii};
 use crate::part::{Codes, Part, order_by_id};
 use crate::row::EncodedRow;
 use crate::section::Section;
@@ -193,6 +193,7 @@ pub(crate) fn arrange(
         order: order.into(),
         starts: starts.into(),
         blocks: blocks.into(),
+        lengths: lengths(&centroids.offsets, &center.rotated).into(),
         offsets: centroids.offsets.into(),
         routes: centroids.routes,
         radii: vec![].into(),

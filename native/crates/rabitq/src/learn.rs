@@ -185,7 +185,13 @@ fn run(
             .into_iter()
             .enumerate()
         {
-            let span = known.span(kernels, estimator, stop.list, extents.of(stop.list))?;
+            let held = extents.of(stop.list);
+            let span = Span {
+                row: held.row,
+                block: held.block,
+                rows: held.rows,
+                reach: known.reach(kernels, estimator, stop.list)?,
+            };
             let (middle, spread) = reckoning.spread(stop, radii[stop.list as usize]);
             lists.push((middle, spread, span.rows as u32));
             places[stop.list as usize] = place;

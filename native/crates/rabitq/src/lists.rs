@@ -7,8 +7,7 @@ use simd::Kernels;
 use crate::build::cross_term;
 use crate::pack::{self, BLOCK};
 use crate::part::Codes;
-use crate::query::Estimator;
-use crate::scan::Span;
+use crate::query::{Estimator, Reach};
 use crate::section::Section;
 use crate::{Metric, Result};
 
@@ -30,6 +29,8 @@ pub(crate) struct Lists {
     pub routes: Codes,
     /// Of each list the root of the mean squared residual, at least a third of that over all lists.
     pub radii: Section<f32>,
+    /// Squared lengths of the centroids, relative to the origin.
+    pub lengths: Section<f32>,
 }
 
 impl Lists {
@@ -45,38 +46,16 @@ impl Lists {
         })
     }
 
-    /// The rows of a list, and where they lie from the query.
-    pub(crate) fn span(
+    /// Where the rows of a list lie from the query.
+    pub(crate) fn reach(
         &self,
         kernels: &Kernels,
         estimator: &Estimator,
         list: u32,
-        extent: Extent,
-    ) -> Result<Span> {
+    ) -> Result<Reach> {
         let (at, padded) = (list as usize, self.routes.padded);
         let offset = self.offsets.get(at * padded..(at + 1) * padded)?;
-        Ok(Span {
-            row: extent.row,
-            block: extent.block,
-            rows: extent.rows,
-            reach: estimator.reach(kernels, offset),
-        })
-    }
-
-    /// Asks for what looking at a list takes, ahead of it.
-    pub(crate) fn prefetch(&self, codes: &Codes, list: u32, extent: Extent) {
-        let (at, padded) = (list as usize, self.routes.padded);
-        self.offsets.prefetch(at * padded..(at + 1) * padded);
-        let bytes = pack::block_bytes(padded);
-        let first = extent.block;
-        let blocks = first..first + extent.rows.div_ceil(BLOCK).min(BLOCKS_AHEAD);
-        let slots = blocks.start * BLOCK..blocks.end * BLOCK;
-        codes
-            .signs
-            .prefetch(blocks.start * bytes..blocks.end * bytes);
-        codes.add.prefetch(slots.clone());
-        codes.rescale.prefetch(slots.clone());
-        codes.error.prefetch(slots);
+        Ok(estimator.reach(kernels, offset))
     }
 
     /// Rows of the longest list as a multiple of the mean; 0 if a damaged file does not say.
@@ -93,6 +72,7 @@ impl Lists {
     pub(crate) fn bytes(&self) -> usize {
         let tables =
             self.order.bytes() + self.starts.bytes() + self.blocks.bytes() + self.radii.bytes();
+        let tables = tables + self.lengths.bytes();
         tables + self.offsets.bytes() + self.routes.bytes()
     }
 }
@@ -115,6 +95,22 @@ pub(crate) struct Extent {
     pub rows: usize,
 }
 
+impl Extent {
+    /// Asks for what looking at a list takes, ahead of it.
+    pub(crate) fn prefetch(&self, codes: &Codes) {
+        let bytes = pack::block_bytes(codes.padded);
+        let first = self.block;
+        let blocks = first..first + self.rows.div_ceil(BLOCK).min(BLOCKS_AHEAD);
+        let slots = blocks.start * BLOCK..blocks.end * BLOCK;
+        codes
+            .signs
+            .prefetch(blocks.start * bytes..blocks.end * bytes);
+        codes.add.prefetch(slots.clone());
+        codes.rescale.prefetch(slots.clone());
+        codes.error.prefetch(slots);
+    }
+}
+
 impl Extents<'_> {
     pub(crate) fn of(&self, list: u32) -> Extent {
         let at = list as usize;
@@ -134,6 +130,17 @@ pub(crate) fn layout(sizes: &[u32]) -> (Vec<u32>, Vec<u32>) {
         blocks.push(blocks[i] + size.div_ceil(BLOCK as u32));
     }
     (starts, blocks)
+}
+
+/// [`Lists::lengths`] of centroids relative to a center; both are rotated.
+pub(crate) fn lengths(offsets: &[f32], center: &[f32]) -> Vec<f32> {
+    let kernels = simd::kernels();
+    let offsets = offsets.chunks_exact(center.len());
+    let squared = |offset: &[f32]| {
+        let whole: Vec<f32> = offset.iter().zip(center).map(|(o, c)| o + c).collect();
+        kernels.dot(&whole, &whole)
+    };
+    offsets.map(squared).collect()
 }
 
 /// [`Lists::radii`] from the deviations of the rows' sign codes, which grow with the residuals' lengths.

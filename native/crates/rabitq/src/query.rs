@@ -6,6 +6,7 @@ use simd::{BoundParams, Kernels};
 
 use crate::build::{Center, Shape};
 use crate::pack;
+use crate::route::Stop;
 use crate::{Bits, Metric};
 
 /// How many standard deviations of rounding error the bounds allow for. Table and query rounding are sums of hundreds of
@@ -29,6 +30,8 @@ pub(crate) struct Query<'a> {
 pub(crate) struct Reach {
     pub add: f32,
     pub error: f32,
+    /// How far off `add` may be.
+    pub doubt: f32,
 }
 
 /// The centred, rotated query and its quantized forms.
@@ -41,6 +44,8 @@ pub(crate) struct Estimator {
     length_squared: f32,
     /// Relative to the origin.
     whole: Vec<f32>,
+    /// Of [`Estimator::whole`].
+    whole_squared: f32,
     sum: f32,
     delta: f32,
     bias: f32,
@@ -176,10 +181,12 @@ impl Estimator {
             center: Reach {
                 add,
                 error: epsilon * length_squared.sqrt(),
+                doubt: 0.0,
             },
             magnitude: add.abs() + length_squared,
             rotated,
             length_squared,
+            whole_squared: kernels.dot(&whole, &whole),
             whole,
             sum,
             lut,
@@ -198,14 +205,14 @@ impl Estimator {
             Metric::InnerProduct => self.center,
             Metric::Cosine | Metric::L2 => Reach {
                 add: self.length_squared,
-                error: self.center.error,
+                ..self.center
             },
         }
     }
 
     /// Of the whole query.
     pub(crate) fn length(&self) -> f32 {
-        simd::kernels().dot(&self.whole, &self.whole).sqrt()
+        self.whole_squared.sqrt()
     }
 
     /// The query's part of distances to rows that were encoded around a point so far from the center.
@@ -220,15 +227,35 @@ impl Estimator {
         Reach {
             add,
             error: self.epsilon * length_squared.sqrt(),
+            doubt: 0.0,
         }
     }
 
-    /// Constants for the estimates of sign codes.
+    /// [`Estimator::reach`] without a look at the centroid, whose squared length relative to the origin is known.
+    pub(crate) fn rough_reach(&self, stop: Stop, length_squared: f32) -> Reach {
+        let Stop {
+            distance, doubt, ..
+        } = stop;
+        let lengths = self.whole_squared + length_squared;
+        let (add, doubt, farthest) = match self.metric {
+            Metric::L2 => (distance, doubt, distance + doubt),
+            // |q - c|² = |q|² + |c|² - 2 <q, c>
+            Metric::Cosine => ((distance - lengths) / 2.0, doubt / 2.0, distance + doubt),
+            Metric::InnerProduct => (distance, doubt, lengths + 2.0 * (distance + doubt)),
+        };
+        Reach {
+            add,
+            error: self.epsilon * farthest.max(0.0).sqrt(),
+            doubt,
+        }
+    }
+
+    /// Constants for the estimates of sign codes. What is in doubt is taken for near.
     pub(crate) fn signs(&self, reach: Reach) -> BoundParams {
         BoundParams {
             delta: self.delta,
             bias: self.bias,
-            add: reach.add,
+            add: reach.add - reach.doubt,
             error: reach.error,
             slack: self.slack,
         }
@@ -250,10 +277,8 @@ impl Estimator {
         let product =
             self.full.sign_weight * acc as f32 + self.full.step * dot as f32 + self.full.bias;
         let estimate = (factors.add + reach.add) + factors.rescale * product;
-        (
-            estimate,
-            estimate - (factors.error * reach.error + factors.rescale.abs() * self.full.slack),
-        )
+        let margin = factors.error * reach.error + factors.rescale.abs() * self.full.slack;
+        (estimate, estimate - (margin + reach.doubt))
     }
 
     /// Estimate with the query as it is, from the row's whole code as numbers.

@@ -46,6 +46,8 @@ pub(crate) struct Stop {
     pub list: u32,
     /// Of the centroid: squared distance from the query, or negated product.
     pub distance: f32,
+    /// How far off that may be.
+    pub doubt: f32,
 }
 
 impl<'a> Route<'a> {
@@ -126,11 +128,15 @@ impl<'a> Route<'a> {
                 simd::prefetch(code(later));
             }
             let (list, at) = (key.place(), key.place() as usize);
-            let (distance, _) =
+            let (distance, lower) =
                 self.estimator
                     .refine(self.kernels, self.reach, self.sums[at], code(key));
             let lead = self.radii.get(at).map_or(0.0, |radius| self.lead * radius);
-            let stop = Stop { list, distance };
+            let stop = Stop {
+                list,
+                distance,
+                doubt: distance - lower,
+            };
             self.waiting.push((Key::new(distance - lead, list), stop));
         }
     }

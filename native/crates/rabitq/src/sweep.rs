@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use simd::{Blocks, Pick};
+
 use crate::Result;
 use crate::observe::{Observer, Stage};
 use crate::pack::{self, BLOCK};
@@ -25,7 +27,8 @@ struct Scratch {
     sums: Vec<u32>,
     estimates: Vec<f32>,
     lowers: Vec<f32>,
-    picks: Vec<u32>,
+    places: Vec<u32>,
+    picks: Vec<Pick>,
     survivors: Vec<Survivor>,
     pending: Vec<Survivor>,
 }
@@ -126,63 +129,124 @@ impl<'a> Sweep<'a> {
     ) -> Result<usize> {
         let start = observer.now();
         self.scan.control.check()?;
-        self.bounds(span)?;
-        let mut compared = 0;
         // The best estimates first: their exact ranks give a limit that few lower bounds of the chunk reach.
-        if span.rows >= STRIDE || top.limit() == f64::INFINITY {
-            let mut seeds = TopK::new(top.capacity());
-            let limit = self.tolerated(top.limit());
-            each_below(&mut self.scratch, &mut seeds, limit);
-            let seeds = seeds.into_sorted();
-            for (at, seed) in seeds.iter().enumerate() {
-                if let Some(later) = seeds.get(at + AHEAD) {
-                    self.scan
-                        .part
-                        .prefetch_vector(span.row + later.row as usize);
-                }
-                let row = seed.row as usize;
-                self.scratch.lowers[row] = f32::INFINITY;
-                self.scan.push_exact(span.row + row, top)?;
-                compared += 1;
+        let compared = if span.rows >= STRIDE || top.limit() == f64::INFINITY {
+            self.pick_after_seeds(span, top)?
+        } else {
+            self.pick(span, self.tolerated(top.limit()))?;
+            0
+        };
+        self.refine_picks(span, self.tolerated(top.limit()))?;
+        // Saturating: damaged factors can let slots in that fill up the last block and are no rows.
+        let pruned = span
+            .rows
+            .saturating_sub(self.scratch.picks.len() + compared);
+        observer.scanned(span.rows, pruned);
+        observer.compared(compared);
+        observer.spent(Stage::Scan, start);
+        Ok(compared)
+    }
+
+    /// Picks the rows whose bounds by sign code reach a limit.
+    fn pick(&mut self, span: &Span, limit: f32) -> Result<()> {
+        let params = self.estimator.signs(span.reach);
+        let (blocks, picks) = (self.blocks(span)?, &mut self.scratch.picks);
+        picks.clear();
+        let kernels = self.scan.query.kernels();
+        kernels.prune(&blocks, &self.estimator.lut, &params, limit, picks);
+        // Slots that fill up the last block are no rows; damaged factors can let them in.
+        let mask = self.scan.mask;
+        picks.retain(|pick| {
+            let place = pick.place as usize;
+            place < span.rows && mask.is_none_or(|mask| mask.get(span.row + place))
+        });
+        Ok(())
+    }
+
+    /// Compares the rows with the best estimates, and picks the others whose bounds reach the limit after that. Returns how
+    /// many were compared.
+    fn pick_after_seeds(&mut self, span: &Span, top: &mut TopK) -> Result<usize> {
+        self.bounds(span)?;
+        let mut seeds = TopK::new(top.capacity());
+        let limit = self.tolerated(top.limit());
+        each_below(&mut self.scratch, &mut seeds, limit);
+        let seeds = seeds.into_sorted();
+        for (at, seed) in seeds.iter().enumerate() {
+            if let Some(later) = seeds.get(at + AHEAD) {
+                self.scan
+                    .part
+                    .prefetch_vector(span.row + later.row as usize);
             }
+            let row = seed.row as usize;
+            self.scratch.lowers[row] = f32::INFINITY;
+            self.scan.push_exact(span.row + row, top)?;
         }
         let limit = self.tolerated(top.limit());
+        let Scratch {
+            sums,
+            lowers,
+            places,
+            picks,
+            ..
+        } = &mut self.scratch;
+        places.clear();
+        picks.clear();
+        self.scan
+            .query
+            .kernels()
+            .select_le(lowers, limit, 0, places);
+        picks.extend(places.iter().map(|&place| Pick {
+            place,
+            sum: sums[place as usize],
+        }));
+        Ok(seeds.len())
+    }
+
+    /// Collects the picked rows whose bounds by their whole code reach a limit, too, the best estimates first, and asks for
+    /// their memory.
+    fn refine_picks(&mut self, span: &Span, limit: f32) -> Result<()> {
+        self.scratch.survivors.clear();
+        if self.scratch.picks.is_empty() {
+            return Ok(());
+        }
         let Self {
             scan,
             codes,
             estimator,
-            scratch,
+            scratch: Scratch {
+                picks, survivors, ..
+            },
         } = self;
         let kernels = scan.query.kernels();
-        let Scratch {
-            sums,
-            estimates,
-            lowers,
-            picks,
-            survivors,
-            ..
-        } = scratch;
-        picks.clear();
-        survivors.clear();
-        kernels.select_le(lowers, limit, 0, picks);
         let width = codes.row_bytes();
-        let code = |pick: u32| {
-            let row = span.row + pick as usize;
+        let code = |pick: &Pick| {
+            let row = span.row + pick.place as usize;
             row * width..(row + 1) * width
         };
-        let prefetch = |&pick: &u32| {
+        let prefetch = |pick: &Pick| {
             codes.rows.prefetch(code(pick));
-            scan.part.prefetch_places(span.row + pick as usize);
+            scan.part.prefetch_places(span.row + pick.place as usize);
         };
         picks.iter().take(AHEAD).for_each(prefetch);
-        for (i, &pick) in picks.iter().enumerate() {
+        for (i, pick) in picks.iter().enumerate() {
             picks.get(i + AHEAD).into_iter().for_each(prefetch);
-            let at = pick as usize;
+            let at = pick.place as usize;
             let (estimate, lower) = if width == 0 {
-                (estimates[at], lowers[at])
+                let slot = span.block * BLOCK + at;
+                let (mut estimate, mut lower) = ([0.0], [0.0]);
+                kernels.bounds(
+                    &[pick.sum],
+                    codes.add.get(slot..slot + 1)?,
+                    codes.rescale.get(slot..slot + 1)?,
+                    codes.error.get(slot..slot + 1)?,
+                    &estimator.signs(span.reach),
+                    &mut estimate,
+                    &mut lower,
+                );
+                (estimate[0], lower[0])
             } else {
                 let code = codes.rows.get(code(pick))?;
-                estimator.refine(kernels, span.reach, sums[at], code)
+                estimator.refine(kernels, span.reach, pick.sum, code)
             };
             if lower <= limit {
                 survivors.push(Survivor {
@@ -199,11 +263,7 @@ impl<'a> Sweep<'a> {
         for survivor in survivors.iter().take(AHEAD) {
             scan.part.prefetch_vector(survivor.row);
         }
-        // Saturating: damaged factors can let slots in that fill up the last block and are no rows.
-        observer.scanned(span.rows, span.rows.saturating_sub(picks.len() + compared));
-        observer.compared(compared);
-        observer.spent(Stage::Scan, start);
-        Ok(compared)
+        Ok(())
     }
 
     /// Ranks rows of a span by the estimate of their whole code; ranks in `top` are estimates.
@@ -258,20 +318,20 @@ impl<'a> Sweep<'a> {
         if width == 0 {
             return Ok(refined);
         }
-        let mut picks = std::mem::take(&mut scratch.picks);
-        picks.clear();
+        let mut places = std::mem::take(&mut scratch.places);
+        places.clear();
         kernels.select_le(
             &scratch.lowers,
             (top.limit() as f32).min(f32::MAX),
             0,
-            &mut picks,
+            &mut places,
         );
-        for &pick in &picks {
-            if f64::from(scratch.lowers[pick as usize]) <= top.limit() {
-                push(pick as usize, scratch, top)?;
+        for &place in &places {
+            if f64::from(scratch.lowers[place as usize]) <= top.limit() {
+                push(place as usize, scratch, top)?;
             }
         }
-        scratch.picks = picks;
+        scratch.places = places;
         Ok(refined)
     }
 
@@ -318,30 +378,40 @@ impl<'a> Sweep<'a> {
         Ok(widths)
     }
 
+    /// The sign codes of a span, and their factors.
+    fn blocks(&self, span: &Span) -> Result<Blocks<'a>> {
+        let codes = self.codes;
+        let bytes = pack::block_bytes(codes.padded);
+        let blocks = span.block..span.block + span.rows.div_ceil(BLOCK);
+        let slots = blocks.start * BLOCK..blocks.end * BLOCK;
+        Ok(Blocks {
+            codes: codes.signs.get(blocks.start * bytes..blocks.end * bytes)?,
+            f_add: codes.add.get(slots.clone())?,
+            f_rescale: codes.rescale.get(slots.clone())?,
+            f_error: codes.error.get(slots)?,
+        })
+    }
+
     /// Fills sums, estimates and lower bounds; rows outside the mask are infinitely far.
     fn bounds(&mut self, span: &Span) -> Result<()> {
+        let blocks = self.blocks(span)?;
         let Self {
             scan,
-            codes,
             estimator,
             scratch,
+            ..
         } = self;
         let kernels = scan.query.kernels();
-        let block = pack::block_bytes(codes.padded);
-        let blocks = span.rows.div_ceil(BLOCK);
-        let slots = span.block * BLOCK..(span.block + blocks) * BLOCK;
-        scratch.sums.resize(slots.len(), 0);
-        scratch.estimates.resize(slots.len(), 0.0);
-        scratch.lowers.resize(slots.len(), 0.0);
-        let signs = codes
-            .signs
-            .get(span.block * block..(span.block + blocks) * block)?;
-        kernels.fastscan(signs, &estimator.lut, &mut scratch.sums);
+        let slots = blocks.f_add.len();
+        scratch.sums.resize(slots, 0);
+        scratch.estimates.resize(slots, 0.0);
+        scratch.lowers.resize(slots, 0.0);
+        kernels.fastscan(blocks.codes, &estimator.lut, &mut scratch.sums);
         kernels.bounds(
             &scratch.sums,
-            codes.add.get(slots.clone())?,
-            codes.rescale.get(slots.clone())?,
-            codes.error.get(slots)?,
+            blocks.f_add,
+            blocks.f_rescale,
+            blocks.f_error,
             &estimator.signs(span.reach),
             &mut scratch.estimates,
             &mut scratch.lowers,
@@ -359,17 +429,17 @@ impl<'a> Sweep<'a> {
 /// Offers `top` the rows of a chunk by estimate, looking only at those the limit lets in. Infinite estimates are no rows.
 fn each_below(scratch: &mut Scratch, top: &mut TopK, limit: f32) {
     let Scratch {
-        estimates, picks, ..
+        estimates, places, ..
     } = scratch;
     let kernels = simd::kernels();
     for (stride, values) in estimates.chunks(STRIDE).enumerate() {
-        picks.clear();
+        places.clear();
         let limit = limit.min(top.limit() as f32).min(f32::MAX);
-        kernels.select_le(values, limit, (stride * STRIDE) as u32, picks);
-        for &pick in picks.iter() {
+        kernels.select_le(values, limit, (stride * STRIDE) as u32, places);
+        for &place in places.iter() {
             top.push(Candidate::in_order(
-                f64::from(estimates[pick as usize]),
-                u64::from(pick),
+                f64::from(estimates[place as usize]),
+                u64::from(place),
             ));
         }
     }

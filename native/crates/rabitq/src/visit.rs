@@ -67,7 +67,8 @@ pub(crate) fn visit<O: Observer>(
     let (kernels, metric) = (scan.query.kernels(), scan.query.metric());
     let start = observer.now();
     let mut route = Route::new(lists, kernels, estimator, metric)?;
-    let (radii, extents) = (lists.radii.all()?, lists.extents()?);
+    let (radii, lengths) = (lists.radii.all()?, lists.lengths.all()?);
+    let extents = lists.extents()?;
     let reckoning = match extent {
         Extent::Cut(cut, _) => Some(Reckoning::new(metric, estimator, cut)),
         Extent::All | Extent::Nearest(_) => None,
@@ -90,7 +91,7 @@ pub(crate) fn visit<O: Observer>(
         }
         for (at, &stop) in stops.iter().enumerate() {
             if let Some(later) = stops.get(at + 1) {
-                lists.prefetch(codes, later.list, extents.of(later.list));
+                extents.of(later.list).prefetch(codes);
             }
             let held = extents.of(stop.list);
             let Some(allowed) = Allowed::of(scan, held) else {
@@ -120,7 +121,16 @@ pub(crate) fn visit<O: Observer>(
             if allowed.is_few() {
                 scan.exact(allowed.rows, top, observer)?;
             } else {
-                let span = lists.span(kernels, estimator, stop.list, held)?;
+                let reach = match measure {
+                    Measure::Bounds => estimator.rough_reach(stop, lengths[stop.list as usize]),
+                    Measure::Estimates => lists.reach(kernels, estimator, stop.list)?,
+                };
+                let span = Span {
+                    row: held.row,
+                    block: held.block,
+                    rows: held.rows,
+                    reach,
+                };
                 compared += look_at(&mut sweep, &span, measure, top, observer)?;
             }
         }

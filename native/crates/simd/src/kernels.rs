@@ -34,12 +34,35 @@ pub struct QuantizeSums {
     pub sum_squares: u32,
 }
 
+/// Blocks of 32 vectors each, for [`Kernels::prune`]: FastScan codes and the factors of every vector.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocks<'a> {
+    /// As for [`Kernels::fastscan`].
+    pub codes: &'a [u8],
+    /// Additive factors.
+    pub f_add: &'a [f32],
+    /// Factors of the inner product.
+    pub f_rescale: &'a [f32],
+    /// Factors of the error.
+    pub f_error: &'a [f32],
+}
+
+/// A vector that [`Kernels::prune`] left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Its place: `32 · block + vector`.
+    pub place: u32,
+    /// Its FastScan sum.
+    pub sum: u32,
+}
+
 pub(crate) type FloatPair = unsafe fn(&[f32], &[f32]) -> f32;
 pub(crate) type Axpy = unsafe fn(f32, &[f32], &mut [f32]);
 pub(crate) type Fht = unsafe fn(&mut [f32]);
 pub(crate) type FastScan = unsafe fn(&[u8], &[u8], &mut [u32]);
 pub(crate) type Bounds =
     unsafe fn(&[u32], &[f32], &[f32], &[f32], &BoundParams, &mut [f32], &mut [f32]);
+pub(crate) type Prune = unsafe fn(&Blocks<'_>, &[u8], &BoundParams, f32, &mut Vec<Pick>);
 pub(crate) type SelectLe = unsafe fn(&[f32], f32, u32, &mut Vec<u32>);
 pub(crate) type DotU4I8 = unsafe fn(&[u8], &[i8]) -> i32;
 pub(crate) type DotU8I16 = unsafe fn(&[u8], &[i16]) -> i32;
@@ -63,6 +86,7 @@ pub struct Kernels {
     pub(crate) fht: Fht,
     pub(crate) fastscan: FastScan,
     pub(crate) bounds: Bounds,
+    pub(crate) prune: Prune,
     pub(crate) select_le: SelectLe,
     pub(crate) dot_u4_i8: DotU4I8,
     pub(crate) dot_u8_i16: DotU8I16,
@@ -194,6 +218,42 @@ impl Kernels {
         );
         // SAFETY: this table's CPU features were detected before it was handed out.
         unsafe { (self.bounds)(acc, f_add, f_rescale, f_error, params, estimates, lowers) }
+    }
+
+    /// Appends the vectors of some blocks whose lower bound is at most `limit`, ascending: what [`Kernels::fastscan`],
+    /// [`Kernels::bounds`] and [`Kernels::select_le`] find one after the other, in one pass that writes nothing else down.
+    ///
+    /// # Panics
+    /// If the shapes do not agree, or places exceed `u32::MAX`.
+    #[inline]
+    pub fn prune(
+        &self,
+        blocks: &Blocks<'_>,
+        lut: &[u8],
+        params: &BoundParams,
+        limit: f32,
+        out: &mut Vec<Pick>,
+    ) {
+        let len = blocks.f_add.len();
+        assert!(
+            lut.len().is_multiple_of(256),
+            "prune: groups are not a multiple of 16"
+        );
+        assert!(
+            len.is_multiple_of(BLOCK) && u32::try_from(len).is_ok(),
+            "prune: factors are not those of whole blocks"
+        );
+        assert!(
+            [blocks.f_rescale.len(), blocks.f_error.len()] == [len; 2],
+            "prune: lengths differ"
+        );
+        assert_eq!(
+            Some(blocks.codes.len()),
+            (len / BLOCK).checked_mul(lut.len()),
+            "prune: codes are not blocks x groups x 16 bytes"
+        );
+        // SAFETY: this table's CPU features were detected before it was handed out.
+        unsafe { (self.prune)(blocks, lut, params, limit, out) }
     }
 
     /// Appends `base + i` for every `i` with `values[i] <= threshold`, ascending. A NaN on either

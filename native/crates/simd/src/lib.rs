@@ -35,7 +35,7 @@ mod x86;
 #[cfg(test)]
 mod tests;
 
-pub use kernels::{BoundParams, Kernels, MAX_QUANTIZE_LEN, QuantizeSums};
+pub use kernels::{Blocks, BoundParams, Kernels, MAX_QUANTIZE_LEN, Pick, QuantizeSums};
 pub use level::{
     Level, ParseLevelError, available, cpu_features, for_level, forced_level_problem, kernels,
 };

@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use crate::kernels::Kernels;
+use crate::kernels::{Blocks, BoundParams, Kernels, Pick};
 use crate::level::Level;
 use crate::scalar;
 
@@ -17,6 +17,7 @@ static KERNELS: Kernels = Kernels {
     fht: scalar::fht,
     fastscan,
     bounds: scalar::bounds,
+    prune,
     select_le,
     dot_u4_i8,
     dot_u8_i16,
@@ -34,6 +35,7 @@ static KERNELS_DOTPROD: Kernels = Kernels {
     fht: scalar::fht,
     fastscan,
     bounds: scalar::bounds,
+    prune,
     select_le,
     dot_u4_i8: dot_u4_i8_dotprod,
     dot_u8_i16,
@@ -106,6 +108,13 @@ fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
             }
         }
     }
+}
+
+#[target_feature(enable = "neon")]
+fn prune(blocks: &Blocks<'_>, lut: &[u8], params: &BoundParams, limit: f32, out: &mut Vec<Pick>) {
+    scalar::prune_blocks(blocks, lut, params, limit, out, |codes, lut, sums| {
+        fastscan(codes, lut, sums);
+    });
 }
 
 /// The table's entries for the low and for the high nibbles.

@@ -4,7 +4,7 @@
 //! them for whatever features the caller was compiled with. The functions marked `inline(always)`
 //! are reused as the body of kernels at other levels.
 
-use crate::kernels::{BoundParams, Kernels, QuantizeSums};
+use crate::kernels::{Blocks, BoundParams, Kernels, Pick, QuantizeSums};
 use crate::level::Level;
 
 /// The scalar table.
@@ -16,6 +16,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     fht,
     fastscan,
     bounds,
+    prune,
     select_le,
     dot_u4_i8,
     dot_u8_i16,
@@ -23,6 +24,9 @@ pub(crate) static KERNELS: Kernels = Kernels {
     widen_f16,
     narrow_f16,
 };
+
+/// Vectors in one FastScan block.
+const BLOCK: usize = 32;
 
 /// Number of canonical lanes of an `f32` sum.
 pub(crate) const LANES: usize = 32;
@@ -187,6 +191,51 @@ pub(crate) fn bounds(
         let margin = f_error[i] * params.error + f_rescale[i].abs() * params.slack;
         estimates[i] = estimate;
         lowers[i] = estimate - margin;
+    }
+}
+
+fn prune(blocks: &Blocks<'_>, lut: &[u8], params: &BoundParams, limit: f32, out: &mut Vec<Pick>) {
+    prune_blocks(blocks, lut, params, limit, out, fastscan);
+}
+
+/// `fastscan` is that of the level.
+#[inline(always)]
+pub(crate) fn prune_blocks(
+    blocks: &Blocks<'_>,
+    lut: &[u8],
+    params: &BoundParams,
+    limit: f32,
+    out: &mut Vec<Pick>,
+    fastscan: impl Fn(&[u8], &[u8], &mut [u32]),
+) {
+    let (f_add, _) = blocks.f_add.as_chunks::<BLOCK>();
+    let (f_rescale, _) = blocks.f_rescale.as_chunks::<BLOCK>();
+    let (f_error, _) = blocks.f_error.as_chunks::<BLOCK>();
+    for (block, ((f_add, f_rescale), f_error)) in
+        f_add.iter().zip(f_rescale).zip(f_error).enumerate()
+    {
+        let codes = &blocks.codes[block * lut.len()..][..lut.len()];
+        let (mut sums, mut estimates, mut lowers) = ([0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
+        fastscan(codes, lut, &mut sums);
+        bounds(
+            &sums,
+            f_add,
+            f_rescale,
+            f_error,
+            params,
+            &mut estimates,
+            &mut lowers,
+        );
+        // Counted without a branch, so that it vectorises.
+        let within: u32 = lowers.iter().map(|&lower| u32::from(lower <= limit)).sum();
+        if within > 0 {
+            let first = block * BLOCK;
+            let within = (0..BLOCK).filter(|&at| lowers[at] <= limit);
+            out.extend(within.map(|at| Pick {
+                place: (first + at) as u32,
+                sum: sums[at],
+            }));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! `fastscan`.
+//! `fastscan`, `prune`.
 
-use super::{Random, chunked_lengths, compared_tables, scalar};
+use super::{DRAWS, Random, chunked_lengths, compared_tables, scalar};
+use crate::kernels::{Blocks, BoundParams, Kernels, Pick};
 
 /// The documented sum, from a matrix of codes and not from packed bytes.
 fn sums(codes: &[Vec<u8>], lut: &[u8]) -> Vec<u32> {
@@ -87,4 +88,74 @@ fn a_short_code_buffer_is_rejected() {
 #[should_panic(expected = "multiple of 16")]
 fn a_ragged_table_is_rejected() {
     scalar().fastscan(&[0; 240], &[0; 240], &mut [0; 32]);
+}
+
+/// What `prune` is documented to find.
+fn pruned(
+    kernels: &Kernels,
+    blocks: &Blocks<'_>,
+    lut: &[u8],
+    params: &BoundParams,
+    limit: f32,
+) -> Vec<Pick> {
+    let len = blocks.f_add.len();
+    let (mut sums, mut estimates, mut lowers) = (vec![0; len], vec![0.0; len], vec![0.0; len]);
+    kernels.fastscan(blocks.codes, lut, &mut sums);
+    kernels.bounds(
+        &sums,
+        blocks.f_add,
+        blocks.f_rescale,
+        blocks.f_error,
+        params,
+        &mut estimates,
+        &mut lowers,
+    );
+    let mut places = vec![];
+    kernels.select_le(&lowers, limit, 0, &mut places);
+    let pick = |place: u32| Pick {
+        place,
+        sum: sums[place as usize],
+    };
+    places.into_iter().map(pick).collect()
+}
+
+#[test]
+fn pruning_leaves_what_three_kernels_leave_at_every_level() {
+    let mut random = Random::new(12);
+    let mut left = 0;
+    for groups in chunked_lengths().map(|length| length / 4) {
+        for (len, draw) in (0..4)
+            .map(|blocks| 32 * blocks)
+            .zip(DRAWS.into_iter().cycle())
+        {
+            // One byte or number off alignment, so that no kernel may assume any.
+            let codes = random.vec(1 + len / 2 * groups, Random::byte);
+            let lut = random.vec(1 + 16 * groups, Random::byte);
+            let factors = [(); 3].map(|()| random.vec(1 + len, draw));
+            let [f_add, f_rescale, f_error] = &factors;
+            let blocks = Blocks {
+                codes: &codes[1..],
+                f_add: &f_add[1..],
+                f_rescale: &f_rescale[1..],
+                f_error: &f_error[1..],
+            };
+            let params = BoundParams {
+                delta: draw(&mut random),
+                bias: draw(&mut random),
+                add: draw(&mut random),
+                error: draw(&mut random),
+                slack: draw(&mut random),
+            };
+            for limit in [draw(&mut random), f32::MAX, f32::NEG_INFINITY, f32::NAN] {
+                let expected = pruned(scalar(), &blocks, &lut[1..], &params, limit);
+                left += expected.len();
+                for kernels in compared_tables().chain([scalar()]) {
+                    let mut actual = vec![];
+                    kernels.prune(&blocks, &lut[1..], &params, limit, &mut actual);
+                    assert_eq!(actual, expected, "{} {groups} {len}", kernels.level());
+                }
+            }
+        }
+    }
+    assert!(left > 1000, "{left}");
 }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::Byte;
-use crate::kernels::{BoundParams, Kernels, QuantizeSums};
+use crate::kernels::{Blocks, BoundParams, Kernels, Pick, QuantizeSums};
 use crate::level::Level;
 use crate::scalar;
 
@@ -16,6 +16,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     fht,
     fastscan,
     bounds,
+    prune,
     select_le,
     dot_u4_i8,
     dot_u8_i16,
@@ -201,6 +202,19 @@ pub(super) fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
             unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), sums) }
         }
     }
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn prune(
+    blocks: &Blocks<'_>,
+    lut: &[u8],
+    params: &BoundParams,
+    limit: f32,
+    out: &mut Vec<Pick>,
+) {
+    scalar::prune_blocks(blocks, lut, params, limit, out, |codes, lut, sums| {
+        fastscan(codes, lut, sums);
+    });
 }
 
 /// Compares 32 values at a time: in a long list hardly any pass.

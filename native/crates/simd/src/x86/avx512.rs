@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{Byte, avx2};
-use crate::kernels::{BoundParams, Kernels, QuantizeSums};
+use crate::kernels::{Blocks, BoundParams, Kernels, Pick, QuantizeSums};
 use crate::level::Level;
 use crate::scalar;
 
@@ -20,6 +20,7 @@ pub(crate) static KERNELS: Kernels = Kernels {
     fht,
     fastscan: avx2::fastscan,
     bounds,
+    prune: avx2::prune,
     select_le,
     dot_u4_i8,
     dot_u8_i16,
@@ -37,6 +38,7 @@ pub(crate) static KERNELS_VBMI: Kernels = Kernels {
     fht,
     fastscan,
     bounds,
+    prune,
     select_le,
     dot_u4_i8,
     dot_u8_i16,
@@ -153,6 +155,17 @@ fn fht_registers<const N: usize>(chunks: &mut [[f32; 16]]) {
 /// together mislead the prefetcher. `UNROLL` registers at a time hide the latency of the sums.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
 fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
+    let (out_blocks, _) = out.as_chunks_mut::<32>();
+    for (block, out) in out_blocks.iter_mut().enumerate() {
+        let sums = block_sums(&codes[block * lut.len()..][..lut.len()], lut);
+        store_sums(out, sums);
+    }
+}
+
+/// The sums of one block.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+#[inline]
+fn block_sums(codes: &[u8], lut: &[u8]) -> [__m512i; 2] {
     const UNROLL: usize = 2;
     let by_vector: [u8; 64] = std::array::from_fn(|i| (16 * (i % 4) + i / 4) as u8);
     let by_vector = load_bytes(&by_vector);
@@ -162,32 +175,79 @@ fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
     let ones = _mm512_set1_epi8(1);
     let (tables, _) = lut.as_chunks::<64>();
     let (tables, _) = tables.as_chunks::<UNROLL>();
-    let (out_blocks, _) = out.as_chunks_mut::<32>();
-    for (block, out) in out_blocks.iter_mut().enumerate() {
-        let (codes, _) = codes[block * lut.len()..][..lut.len()].as_chunks::<64>();
-        let (codes, _) = codes.as_chunks::<UNROLL>();
-        let mut sums = [[_mm512_setzero_si512(); 2]; UNROLL];
-        for (codes, tables) in codes.iter().zip(tables) {
-            for n in 0..UNROLL {
-                let table = load_bytes::<u8>(&tables[n]);
-                let codes = _mm512_permutexvar_epi8(by_vector, load_bytes(&codes[n]));
-                for (half, codes) in [codes, _mm512_srli_epi16::<4>(codes)]
-                    .into_iter()
-                    .enumerate()
-                {
-                    // (codes & nibble) | table_offset
-                    let index = _mm512_ternarylogic_epi32::<0xf8>(table_offset, codes, nibble);
-                    let entries = _mm512_permutexvar_epi8(index, table);
-                    sums[n][half] = _mm512_dpbusd_epi32(sums[n][half], entries, ones);
-                }
+    let (codes, _) = codes.as_chunks::<64>();
+    let (codes, _) = codes.as_chunks::<UNROLL>();
+    let mut sums = [[_mm512_setzero_si512(); 2]; UNROLL];
+    for (codes, tables) in codes.iter().zip(tables) {
+        for n in 0..UNROLL {
+            let table = load_bytes::<u8>(&tables[n]);
+            let codes = _mm512_permutexvar_epi8(by_vector, load_bytes(&codes[n]));
+            for (half, codes) in [codes, _mm512_srli_epi16::<4>(codes)]
+                .into_iter()
+                .enumerate()
+            {
+                // (codes & nibble) | table_offset
+                let index = _mm512_ternarylogic_epi32::<0xf8>(table_offset, codes, nibble);
+                let entries = _mm512_permutexvar_epi8(index, table);
+                sums[n][half] = _mm512_dpbusd_epi32(sums[n][half], entries, ones);
             }
         }
-        for (half, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-            let sum = sums[1..]
-                .iter()
-                .fold(sums[0][half], |sum, next| _mm512_add_epi32(sum, next[half]));
-            // SAFETY: 16 values of four bytes are writable; the store needs no alignment.
-            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) }
+    }
+    let total = |half: usize| {
+        let rest = sums[1..].iter();
+        rest.fold(sums[0][half], |sum, next| _mm512_add_epi32(sum, next[half]))
+    };
+    [total(0), total(1)]
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn store_sums(out: &mut [u32; 32], sums: [__m512i; 2]) {
+    for (out, sums) in out.as_chunks_mut::<16>().0.iter_mut().zip(sums) {
+        // SAFETY: 16 values of four bytes are writable; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sums) }
+    }
+}
+
+/// Sums, bounds and the comparison stay in registers: most blocks hold nothing near enough.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx512vbmi")]
+fn prune(blocks: &Blocks<'_>, lut: &[u8], params: &BoundParams, limit: f32, out: &mut Vec<Pick>) {
+    let (delta, bias) = (_mm512_set1_ps(params.delta), _mm512_set1_ps(params.bias));
+    let (add, error) = (_mm512_set1_ps(params.add), _mm512_set1_ps(params.error));
+    let (slack, limit) = (_mm512_set1_ps(params.slack), _mm512_set1_ps(limit));
+    let (f_add, _) = blocks.f_add.as_chunks::<16>();
+    let (f_rescale, _) = blocks.f_rescale.as_chunks::<16>();
+    let (f_error, _) = blocks.f_error.as_chunks::<16>();
+    for block in 0..f_add.len() / 2 {
+        let sums = block_sums(&blocks.codes[block * lut.len()..][..lut.len()], lut);
+        let mut within = 0;
+        for half in 0..2 {
+            let at = 2 * block + half;
+            let ip = _mm512_add_ps(_mm512_mul_ps(delta, _mm512_cvtepu32_ps(sums[half])), bias);
+            let rescale = load_floats(&f_rescale[at]);
+            let estimate = _mm512_add_ps(
+                _mm512_add_ps(load_floats(&f_add[at]), add),
+                _mm512_mul_ps(rescale, ip),
+            );
+            let margin = _mm512_add_ps(
+                _mm512_mul_ps(load_floats(&f_error[at]), error),
+                _mm512_mul_ps(_mm512_abs_ps(rescale), slack),
+            );
+            let lower = _mm512_sub_ps(estimate, margin);
+            let mask = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(lower, limit);
+            within |= u32::from(mask) << (16 * half);
+        }
+        if within != 0 {
+            let mut stored = [0; 32];
+            store_sums(&mut stored, sums);
+            while within != 0 {
+                let lane = within.trailing_zeros();
+                within &= within - 1;
+                out.push(Pick {
+                    place: 32 * block as u32 + lane,
+                    sum: stored[lane as usize],
+                });
+            }
         }
     }
 }
