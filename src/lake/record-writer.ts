@@ -16,6 +16,11 @@ const TURN_MS = 1.5;
 
 const PARTS = ["id", "vector", "text", "metadata"] as const;
 
+const noVector = new Float32Array(0);
+
+/** Room for the vectors of a piece, unless a writer has it: large arrays that live for a moment are hard on the collector. */
+let room: Float32Array<ArrayBuffer> | undefined;
+
 /** Collects records for one atomic batch, copying them out in turns that do not hold up the event loop. */
 export class RecordWriter {
   readonly #where: string;
@@ -25,7 +30,7 @@ export class RecordWriter {
   #texts: (string | undefined)[] = [];
   #metadata: (string | undefined)[] = [];
   /** The vectors one after the other, in the first `#numbers` places. */
-  #vectors = new Float32Array(0);
+  #vectors = noVector;
   #lengths: number[] = [];
   #numbers = 0;
   #characters = 0;
@@ -112,6 +117,10 @@ export class RecordWriter {
   /** Copied at once: a generator may write the vectors of all its records into one array. */
   #keep(vector: Float32Array): void {
     const end = this.#numbers + vector.length;
+    if (this.#vectors === noVector && room !== undefined) {
+      this.#vectors = room;
+      room = undefined;
+    }
     if (end > this.#vectors.length) {
       const larger = new Float32Array(Math.max(end, 2 * this.#vectors.length));
       larger.set(this.#vectors.subarray(0, this.#numbers));
@@ -139,6 +148,8 @@ export class RecordWriter {
     this.#lengths = [];
     this.#numbers = 0;
     this.#characters = 0;
+    if (this.#vectors.length <= 2 * PIECE.numbers) room = this.#vectors;
+    this.#vectors = noVector;
   }
 
   #id(id: unknown, at: number): string {
@@ -190,5 +201,3 @@ export class RecordWriter {
     });
   }
 }
-
-const noVector = new Float32Array(0);

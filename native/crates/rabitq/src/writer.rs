@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Error, Result};
 
+/// Bytes handed to the system at a time. Linux without preemption copies what one call writes in units of up to megabytes,
+/// and whatever waits for the CPU meanwhile, such as an event loop, waits for all of it.
+const PIECE: usize = 128 << 10;
+
 /// A file written under a temporary name and renamed into place once it is safe on disk. Dropped uncommitted, it vanishes.
 pub(crate) struct AtomicFile {
     target: PathBuf,
@@ -29,7 +33,7 @@ impl AtomicFile {
         Ok(Self {
             target: target.into(),
             temporary,
-            out: Some(BufWriter::with_capacity(1 << 20, file)),
+            out: Some(BufWriter::with_capacity(PIECE, file)),
             position: 0,
         })
     }
@@ -40,7 +44,11 @@ impl AtomicFile {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.position += bytes.len() as u64;
-        self.with(|out| out.write_all(bytes))
+        self.with(|out| {
+            bytes
+                .chunks(PIECE)
+                .try_for_each(|piece| out.write_all(piece))
+        })
     }
 
     /// Overwrites the first bytes.

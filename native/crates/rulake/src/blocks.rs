@@ -5,7 +5,7 @@
 //! something in it is first read.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use memmap2::Mmap;
 
 use crate::digest::Digest;
 use crate::error::IoContext;
+use crate::pieces::{BufferedFile, buffered, into_file};
 use crate::{Error, Result};
 
 const BLOCK: usize = 64 * 1024;
@@ -147,7 +148,7 @@ pub(crate) struct Written {
 /// Writes such a file front to back.
 pub(crate) struct BlockWriter {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: BufferedFile,
     digest: Digest,
     footer: Vec<u8>,
     body: usize,
@@ -158,10 +159,9 @@ impl BlockWriter {
     /// Creates a file, which must not exist.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = File::create_new(path).at(path)?;
-        let out = BufWriter::with_capacity(256 * 1024, file);
         Ok(Self {
             path: path.to_owned(),
-            out,
+            out: buffered(file),
             digest: Digest::default(),
             footer: Vec::new(),
             body: 0,
@@ -203,11 +203,7 @@ impl BlockWriter {
         self.out.write_all(&self.footer).at(&self.path)?;
         self.digest.update(&self.footer);
         let length = (self.body + self.footer.len()) as u64;
-        let file = self
-            .out
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .at(&self.path)?;
+        let file = into_file(self.out).at(&self.path)?;
         file.sync_all().at(&self.path)?;
         Ok(Written {
             length,

@@ -43,6 +43,7 @@ mod markers;
 mod memtable;
 mod name;
 mod options;
+mod pieces;
 mod pin;
 mod queue;
 mod read;

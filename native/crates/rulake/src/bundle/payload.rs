@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufWriter, Read, Seek, SeekFrom, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::pieces::PIECE;
+
 const RUVEC1: &[u8; 8] = b"ruvec1\0\0";
 const RBPX: &[u8; 8] = b"rbpx0001";
 /// Most rows of either file.
@@ -135,7 +137,7 @@ impl VectorsWriter {
             dimensions: dimensions as u64,
             rows: 0,
         };
-        let mut out = BufWriter::with_capacity(1 << 20, file);
+        let mut out = BufWriter::with_capacity(PIECE, file);
         out.write_all(&head.to_bytes())?;
         Ok(Self { out, head })
     }

@@ -11,6 +11,7 @@ use super::content::{Content, FORMAT, FileEntry, Role};
 use super::payload::{self, MAX_ROWS, RecordLine, VectorsKind, VectorsWriter};
 use super::table::{Bundle, Signature, short};
 use crate::error::IoContext;
+use crate::pieces::PIECE;
 use crate::witness::Generation;
 use crate::{Collection, Error, Include, Result, digest, files};
 
@@ -175,7 +176,7 @@ impl Draft {
         };
         let mut scan = collection.scan(None, all)?;
         let (records_path, file) = self.create("records")?;
-        let mut records = BufWriter::with_capacity(1 << 20, file);
+        let mut records = BufWriter::with_capacity(PIECE, file);
         let mut vectors: Option<Vectors> = None;
         let (mut rows, mut dimensions) = (0_u64, collection.dimensions().unwrap_or(0));
         loop {

@@ -1,18 +1,19 @@
 //! The far end of a file that is written front to back.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::blocks::Written;
 use crate::digest::Digest;
 use crate::error::IoContext;
+use crate::pieces::{BufferedFile, buffered, into_file};
 
 /// Counts, digests and checks what passes through.
 pub(super) struct Sink {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: BufferedFile,
     digest: Digest,
     length: u64,
     /// Of what came since it was last asked for.
@@ -25,7 +26,7 @@ impl Sink {
         let file = File::create_new(path).at(path)?;
         Ok(Self {
             path: path.to_owned(),
-            out: BufWriter::with_capacity(256 * 1024, file),
+            out: buffered(file),
             digest: Digest::default(),
             length: 0,
             crc: 0,
@@ -43,11 +44,7 @@ impl Sink {
 
     /// Makes the file durable; its directory is up to the caller.
     pub(super) fn finish(self) -> Result<Written> {
-        let file = self
-            .out
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .at(&self.path)?;
+        let file = into_file(self.out).at(&self.path)?;
         file.sync_all().at(&self.path)?;
         Ok(Written {
             length: self.length,

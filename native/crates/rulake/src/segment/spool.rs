@@ -1,12 +1,13 @@
 //! Vectors on their way into an index: in memory while they are few, in a mapped file beyond.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
 use crate::error::IoContext;
+use crate::pieces::{BufferedFile, buffered};
 use crate::{Result, files};
 
 /// Bytes kept in memory.
@@ -16,7 +17,7 @@ const MEMORY: usize = 128 << 20;
 pub(super) struct Spool {
     path: PathBuf,
     values: Vec<f32>,
-    file: Option<BufWriter<File>>,
+    file: Option<BufferedFile>,
     len: usize,
 }
 
@@ -43,8 +44,7 @@ impl Spool {
     fn spill(&mut self) -> Result<()> {
         let out = match &mut self.file {
             Some(out) => out,
-            none => none.insert(BufWriter::with_capacity(
-                1 << 20,
+            none => none.insert(buffered(
                 File::options()
                     .read(true)
                     .write(true)
@@ -72,7 +72,7 @@ impl Spool {
         };
         out.flush().at(&self.path)?;
         // SAFETY: the file is this spool's own: nobody else knows of it, and it is not written to any more.
-        let map = unsafe { Mmap::map(out.get_ref()) }.at(&self.path)?;
+        let map = unsafe { Mmap::map(&out.get_ref().0) }.at(&self.path)?;
         Ok(Matrix::Mapped(map, self.len))
     }
 }

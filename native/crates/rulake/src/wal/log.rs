@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::record::{HEADER, Header, Kind};
 use crate::error::IoContext;
 use crate::files::sync_dir;
+use crate::pieces::Pieces;
 use crate::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"RLWAL\0\0\x01";
@@ -127,9 +128,10 @@ impl Log {
         self.last = self.written;
     }
 
-    /// Hands the appended records to the operating system, in one call.
+    /// Hands the appended records to the operating system.
     pub(crate) fn write(&mut self) -> Result<()> {
-        self.file.write_all(&self.buffer).at(&self.path)?;
+        let mut out = Pieces(&self.file);
+        out.write_all(&self.buffer).at(&self.path)?;
         self.bytes += self.buffer.len() as u64;
         self.written = self.last;
         self.buffer.clear();
