@@ -150,7 +150,8 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
 
   /**
    * Flushes the newest records and merges all segments into one, without what was deleted; readers and writers go on
-   * meanwhile. It happens by itself, piece by piece, as a collection grows: this is for the end of a large import.
+   * meanwhile. It happens by itself, piece by piece, as a collection grows: this is for the end of a large import. In
+   * memory it only makes the lists of an index that should have some.
    */
   async compact(): Promise<void> {
     const handle = this.open("compact");

@@ -5,7 +5,8 @@ export type { Metric };
 
 /**
  * What a collection indexes vectors with. `"auto"` is exact below 5,000, then `RabitqPlusIndex`, and `RabitqIvfIndex` in
- * segments of 100,000 vectors; `"RabitqIvfIndex"` uses lists in segments from 5,000.
+ * segments of 100,000 vectors; `"RabitqIvfIndex"` uses lists in segments from 5,000. A lake in memory has no segments: there
+ * the lists are made in the background, anew whenever the vectors are twice as many, which takes their memory once more.
  */
 export type CollectionIndexKind = "auto" | "FlatF32Index" | "RabitqPlusIndex" | "RabitqIvfIndex";
 

@@ -17,7 +17,7 @@ use crate::scan::Scan;
 use crate::snapshot::SnapshotId;
 use crate::state::State;
 use crate::verify::{self, VerifyReport};
-use crate::{Error, Result, compact, flush, history, refresh};
+use crate::{Error, Result, compact, flush, grouping, history, refresh};
 
 /// Sizes and counts of a collection.
 #[derive(Clone, Debug, PartialEq)]
@@ -334,7 +334,8 @@ impl Collection {
         verify::run(self.open()?, cancel)
     }
 
-    /// Flushes the newest records and merges all segments into one.
+    /// Flushes the newest records and merges all segments into one. In memory: groups the vectors into lists, if they are
+    /// many.
     ///
     /// # Errors
     /// `READ_ONLY`, `CLOSED`, `IO`, `WRITER_POISONED`.
@@ -342,6 +343,9 @@ impl Collection {
         let engine = self.open()?;
         if engine.is_read_only() || self.pinned.is_some() {
             return Err(Error::ReadOnly);
+        }
+        if engine.dir().is_none() {
+            return grouping::run(engine);
         }
         flush::run(engine)?;
         compact::run(engine)

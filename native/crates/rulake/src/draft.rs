@@ -166,8 +166,10 @@ impl Draft {
             let options = settings.build_options(settings.index.kind(total), dimensions);
             let index = match &self.state.fresh.index {
                 Some(index) if index.options().kind == options.kind => index.fork(),
+                // Lists, see `grouping`, and codes, after deletes, are as good for fewer.
+                Some(index) if index.options().kind == Kind::RabitqIvf => index.fork(),
                 Some(index) if options.kind == Kind::FlatF32 => index.fork(),
-                Some(index) => rebuilt(index, &self.state.fresh, &options)?,
+                Some(index) => rebuilt(index, &self.state.fresh, &options, Control::default())?,
                 None => Index::build(Vec::new(), Some(&[]), &options, Control::default())?,
             };
             index.add(&self.added, &self.vectors, Control::default())?;
@@ -197,7 +199,15 @@ fn forget(index: &mut Option<Arc<Index>>, ids: &[i64]) -> Result<()> {
 }
 
 /// An index of another kind over the vectors of a table that are in its index already.
-fn rebuilt(index: &Index, table: &Memtable, options: &BuildOptions) -> Result<Index> {
+///
+/// # Errors
+/// `CANCELLED`.
+pub(crate) fn rebuilt(
+    index: &Index,
+    table: &Memtable,
+    options: &BuildOptions,
+    control: Control<'_>,
+) -> Result<Index> {
     let mut ids = index.ids()?;
     ids.retain(|id| table.rows.get(*id).is_some());
     let mut vectors = Vec::with_capacity(ids.len() * options.dimensions);
@@ -207,12 +217,7 @@ fn rebuilt(index: &Index, table: &Memtable, options: &BuildOptions) -> Result<In
             None => return Err(Error::Internal(format!("row {id} has no vector"))),
         }
     }
-    Ok(Index::build(
-        vectors,
-        Some(&ids),
-        options,
-        Control::default(),
-    )?)
+    Ok(Index::build(vectors, Some(&ids), options, control)?)
 }
 
 /// One bad vector must be refused before it shares a group with good ones. The limits are a little inside those of the

@@ -32,6 +32,7 @@ mod files;
 mod filter;
 mod filter_index;
 mod flush;
+mod grouping;
 mod history;
 mod ids;
 mod json;

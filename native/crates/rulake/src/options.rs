@@ -16,14 +16,15 @@ pub(crate) const IVF_THRESHOLD: usize = 100_000;
 /// What a collection indexes its vectors with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexChoice {
-    /// Exact below 5,000 vectors, [`Kind::RabitqPlus`] from there on, [`Kind::RabitqIvf`] in segments of 100,000.
+    /// Exact below 5,000 vectors, [`Kind::RabitqPlus`] from there on, [`Kind::RabitqIvf`] in segments of 100,000, and in
+    /// memory if there are no segments.
     #[default]
     Auto,
     /// Always exact.
     FlatF32,
     /// Always codes with exact reranking.
     RabitqPlus,
-    /// The same, and in lists once they are in a segment of 5,000.
+    /// The same, and in lists once they are in a segment of 5,000, or 5,000 in memory if there are no segments.
     RabitqIvf,
 }
 

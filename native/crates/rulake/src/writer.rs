@@ -50,6 +50,10 @@ impl Writer {
         }
     }
 
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self) {
         let engine = self.engine.clone();

@@ -1,33 +1,21 @@
 //! A directory of collections.
 
+mod inner;
 mod replace;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
-
-use serde::{Deserialize, Serialize};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::collection::Collection;
-use crate::engine::{Engine, Opened};
 use crate::error::IoContext;
-use crate::lock::Lock;
-use crate::manifest::{FORMAT, Version, now};
-use crate::markers::{self, Markers};
-use crate::name::check_name;
-use crate::options::{CollectionOptions, Retention, Settings};
-use crate::segment::BlockCache;
+use crate::options::{CollectionOptions, Retention};
 use crate::session::Session;
-use crate::state::{Shared, State};
-use crate::ulid::Ulid;
-use crate::{Error, Result, files, load, recover, sealed, ulid};
+use crate::{Error, Result, files};
 
+pub(crate) use inner::Inner;
 pub use replace::Replacement;
-
-const LAKE_FILE: &str = "rulake.json";
-/// Start of the names of collections on their way out.
-const DROPPED: &str = ".dropped-";
 
 /// How a lake is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,32 +50,6 @@ impl LakeOptions {
             ..Self::default()
         }
     }
-}
-
-/// `rulake.json`.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LakeFile {
-    format: u32,
-    id: String,
-    /// Milliseconds since 1970.
-    created: u64,
-}
-
-/// A lake that is open, whatever the number of handles on it.
-pub(crate) struct Inner {
-    /// None in memory.
-    path: Option<PathBuf>,
-    options: LakeOptions,
-    /// Shared by all collections.
-    cache: Arc<BlockCache>,
-    collections: Mutex<HashMap<String, Arc<Engine>>>,
-    /// Let go on closing.
-    lock: Mutex<Option<Arc<Lock>>>,
-    /// Held while a session over several collections commits; `None` in memory.
-    markers: Mutex<Option<Markers>>,
-    /// Closed while such a session becomes visible.
-    gate: RwLock<()>,
 }
 
 /// A handle on a lake. Handles on one directory in one process share the lake; it closes with the last of them.
@@ -150,17 +112,8 @@ impl Lake {
     /// A lake that is gone when it is closed.
     #[must_use]
     pub fn in_memory() -> Self {
-        let inner = Inner {
-            path: None,
-            options: LakeOptions::default(),
-            cache: Arc::new(BlockCache::new(0)),
-            collections: Mutex::default(),
-            lock: Mutex::default(),
-            markers: Mutex::default(),
-            gate: RwLock::default(),
-        };
         Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Inner::in_memory()),
             place: None,
             closed: Arc::default(),
         }
@@ -263,253 +216,4 @@ impl Drop for Lake {
         // What was acknowledged is durable; a flush that fails now would have been only a convenience.
         let _ = self.close();
     }
-}
-
-impl Inner {
-    fn open(path: PathBuf, options: LakeOptions) -> Result<Self> {
-        let file = path.join(LAKE_FILE);
-        let is_lake = file.exists();
-        if !is_lake {
-            let others = files::names(&path)?;
-            let foreign = others
-                .iter()
-                .find(|name| *name != "LOCK" && !name.starts_with(files::DRAFT));
-            if options.read_only || foreign.is_some() {
-                let reason = match foreign {
-                    Some(name) => {
-                        format!("it has no {LAKE_FILE} but other files, '{name}' for one")
-                    }
-                    None => format!("it has no {LAKE_FILE}"),
-                };
-                return Err(Error::NotALake { path, reason });
-            }
-        }
-        let lock = if options.read_only {
-            None
-        } else {
-            Some(Arc::new(Lock::acquire(&path)?))
-        };
-        if !is_lake {
-            let content = LakeFile {
-                format: FORMAT,
-                id: Ulid::unique().to_string(),
-                created: now(),
-            };
-            files::create_new(&file, &sealed::seal(&content)?.0)?;
-        }
-        let bytes = std::fs::read(&file).at(&file)?;
-        let (version, _): (Version, _) = sealed::unseal(&file, &bytes)?;
-        if version.format > FORMAT {
-            let reason = format!(
-                "lake format {} is newer than the {FORMAT} this version of rulake reads",
-                version.format
-            );
-            return Err(Error::UnsupportedFormat { path: file, reason });
-        }
-        let _: (LakeFile, _) = sealed::unseal(&file, &bytes)?;
-        if !options.read_only {
-            files::remove_drafts(&path)?;
-            replace::finish_all(&path)?;
-            markers::prune(&path)?;
-            for name in files::names(&path)?
-                .iter()
-                .filter(|name| name.starts_with(DROPPED))
-            {
-                files::remove_dir(&path.join(name))?;
-            }
-        }
-        Ok(Self {
-            markers: Mutex::new(Some(Markers::new(&path))),
-            gate: RwLock::default(),
-            path: Some(path),
-            options,
-            cache: Arc::new(BlockCache::new(options.cache_bytes)),
-            collections: Mutex::default(),
-            lock: Mutex::new(lock),
-        })
-    }
-
-    /// The newest states of the collections that are open, as of one moment.
-    pub(crate) fn states(&self) -> HashMap<String, Arc<State>> {
-        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        lock(&self.collections)
-            .iter()
-            .map(|(name, engine)| (name.clone(), engine.state()))
-            .collect()
-    }
-
-    pub(crate) fn markers(&self) -> MutexGuard<'_, Option<Markers>> {
-        lock(&self.markers)
-    }
-
-    /// Keeps sessions from beginning.
-    pub(crate) fn close_gate(&self) -> RwLockWriteGuard<'_, ()> {
-        self.gate.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn collection(
-        &self,
-        name: &str,
-        options: &CollectionOptions,
-    ) -> Result<Arc<Engine>> {
-        check_name(name)?;
-        let wanted = Settings::new(options)?;
-        // Held while one opens: nobody opens it twice.
-        let mut collections = lock(&self.collections);
-        // What a reader has found to be replaced is opened anew.
-        if let Some(engine) = collections.get(name)
-            && !engine.is_dropped()
-        {
-            engine
-                .settings()
-                .check(name, engine.state().dimensions, options)?;
-            return Ok(engine.clone());
-        }
-        let engine = match &self.path {
-            None => self.engine_in_memory(name, wanted),
-            Some(path) => {
-                let mut dir = path.join(name);
-                if !load::exists(&dir)? {
-                    let known = self.names(&collections)?;
-                    let replacement = replace::committed(path, name);
-                    if self.options.read_only && load::exists(&replacement)? {
-                        dir = replacement;
-                    } else if self.options.read_only {
-                        return Err(Error::NoCollection {
-                            name: name.to_owned(),
-                            known,
-                        });
-                    } else {
-                        check_new(name, &known)?;
-                        load::create(&dir, name, &wanted)?;
-                    }
-                }
-                self.engine_at(name, dir, options)?
-            }
-        };
-        let engine = Arc::new(engine);
-        collections.insert(name.to_owned(), engine.clone());
-        Ok(engine)
-    }
-
-    fn engine_in_memory(&self, name: &str, settings: Settings) -> Engine {
-        let shared = Shared::new(ulid::random(), self.cache.clone());
-        let mut state = State::empty(Arc::new(shared));
-        state.dimensions = settings.dimensions;
-        let opened = Opened {
-            state,
-            head: None,
-            epoch: 0,
-            lease: None,
-            replayed: 0,
-            lost: Vec::new(),
-        };
-        Engine::new(name, None, settings, (false, Retention::default()), opened)
-    }
-
-    /// Opens what a directory holds.
-    fn engine_at(&self, name: &str, dir: PathBuf, options: &CollectionOptions) -> Result<Engine> {
-        let LakeOptions {
-            read_only,
-            recover,
-            retention,
-            ..
-        } = self.options;
-        let lost = if recover && !read_only {
-            recover::set_aside(&dir)?
-        } else {
-            Vec::new()
-        };
-        let (settings, mut opened) = load::open(&dir, &self.cache, read_only)?;
-        opened.lost = lost;
-        opened.lease = Some(
-            lock(&self.lock)
-                .as_ref()
-                .map_or_else(Weak::new, Arc::downgrade),
-        )
-        .filter(|_| !read_only);
-        settings.check(name, opened.state.dimensions, options)?;
-        Ok(Engine::new(
-            name,
-            Some(dir),
-            settings,
-            (read_only, retention),
-            opened,
-        ))
-    }
-
-    fn list(&self) -> Result<Vec<String>> {
-        self.names(&lock(&self.collections))
-    }
-
-    fn names(&self, open: &HashMap<String, Arc<Engine>>) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        match &self.path {
-            None => names.extend(open.keys().cloned()),
-            Some(path) => {
-                for name in files::names(path)? {
-                    if check_name(&name).is_ok() && load::exists(&path.join(&name))? {
-                        names.push(name);
-                    }
-                }
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    fn drop_collection(&self, name: &str) -> Result<bool> {
-        check_name(name)?;
-        if self.options.read_only {
-            return Err(Error::ReadOnly);
-        }
-        let mut collections = lock(&self.collections);
-        let open = collections.remove(name);
-        if let Some(engine) = &open {
-            engine.abandon();
-        }
-        let Some(path) = &self.path else {
-            return Ok(open.is_some());
-        };
-        let dir = path.join(name);
-        if !load::exists(&dir)? {
-            return Ok(false);
-        }
-        files::remove_dir(&doom(path, name)?)?;
-        Ok(true)
-    }
-
-    fn close(&self) -> Result<()> {
-        let mut first = Ok(());
-        for (_, engine) in lock(&self.collections).drain() {
-            first = first.and(engine.close());
-            if self.path.is_none() {
-                // Handles on it may live on for long; nothing else refers to what it held.
-                let shared = engine.state().shared.clone();
-                engine.publish(State::empty(shared));
-            }
-        }
-        first
-    }
-}
-
-/// Whether a collection may be made beside others.
-fn check_new(name: &str, known: &[String]) -> Result<()> {
-    let mut others = known.iter().filter(|other| *other != name);
-    if others.any(|other| other.eq_ignore_ascii_case(name)) {
-        return Err(Error::InvalidName {
-            name: name.to_owned(),
-            reason: "another collection differs from it only in upper and lower case",
-        });
-    }
-    Ok(())
-}
-
-/// Takes a collection out of the lake: one rename, so that a crash leaves all of it or nothing. Gives what to remove.
-fn doom(lake: &Path, name: &str) -> Result<PathBuf> {
-    let dir = lake.join(name);
-    let doomed = lake.join(format!("{DROPPED}{name}-{}", Ulid::unique()));
-    std::fs::rename(&dir, &doomed).at(&dir)?;
-    files::sync_dir(lake)?;
-    Ok(doomed)
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{Inner, Lake, check_new, doom, lock};
+use super::inner::{check_new, doom};
+use super::{Inner, Lake, lock};
 use crate::collection::Collection;
 use crate::engine::Engine;
 use crate::error::IoContext;

@@ -1,11 +1,11 @@
 //! What the handles, the writer, flushes and compactions of a collection share.
 
+mod background;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, mpsc};
 use std::thread::{self, JoinHandle};
-
-use rabitq::Control;
 
 use crate::history::Held;
 use crate::lock::Lock;
@@ -14,12 +14,11 @@ use crate::options::{Retention, Settings};
 use crate::queue::{Queue, Write};
 use crate::refresh::Seen;
 use crate::state::State;
-use crate::threads::spawn_background;
 use crate::writer::Writer;
-use crate::{Error, Result, compact, flush};
+use crate::{Error, Result, flush};
 
-/// Log bytes from which the newest records are flushed to a segment in the background.
-pub(crate) const FLUSH_BYTES: u64 = 64 << 20;
+pub(crate) use background::FLUSH_BYTES;
+
 /// Log bytes that closing leaves to the next open to replay.
 const CLOSE_BYTES: u64 = 256 << 10;
 
@@ -57,6 +56,8 @@ pub(crate) struct Engine {
     wal_bytes: AtomicU64,
     segment_bytes: AtomicU64,
     generation: AtomicU64,
+    /// Vectors in memory when lists were last made of them.
+    grouped: AtomicUsize,
     /// Log bytes at which a flush has failed, for want of space perhaps: the next attempt waits for as much again.
     failed_at: AtomicU64,
     dropped: AtomicBool,
@@ -114,6 +115,7 @@ impl Engine {
             wal_bytes: AtomicU64::new(opened.replayed),
             segment_bytes: AtomicU64::new(segment_bytes),
             generation: AtomicU64::new(generation),
+            grouped: AtomicUsize::new(0),
             failed_at: AtomicU64::new(0),
             dropped: AtomicBool::new(false),
             lost: opened.lost,
@@ -238,6 +240,11 @@ impl Engine {
         lock(&self.held).all()
     }
 
+    /// See [`Engine::is_grouping_due`].
+    pub(crate) fn grouped(&self) -> &AtomicUsize {
+        &self.grouped
+    }
+
     /// What a reader saw last.
     pub(crate) fn seen(&self) -> Seen {
         lock(&self.seen).clone()
@@ -284,14 +291,6 @@ impl Engine {
     /// What recovery has lost.
     pub(crate) fn lost(&self) -> &[String] {
         &self.lost
-    }
-
-    /// For work in the background.
-    pub(crate) fn background_control(&self) -> Control<'_> {
-        Control {
-            cancel: Some(&self.stop),
-            progress: None,
-        }
     }
 
     /// Queues a write; it is answered on the writer's thread.
@@ -348,67 +347,6 @@ impl Engine {
             })?);
         }
         Ok(())
-    }
-
-    /// Whether a flush is under way in the background.
-    pub(crate) fn is_flushing(&self) -> bool {
-        self.flushing.load(Ordering::Acquire)
-    }
-
-    /// Starts a flush in the background if one is due. Called by the writer.
-    pub(crate) fn after_commit(self: &Arc<Self>, wal_bytes: u64) {
-        self.note_log(wal_bytes);
-        let failed_at = self.failed_at.load(Ordering::Relaxed);
-        let waits = failed_at > 0 && wal_bytes < failed_at + FLUSH_BYTES;
-        if self.dir.is_none() || wal_bytes <= FLUSH_BYTES || waits {
-            return;
-        }
-        self.in_background(
-            "rulake-flush",
-            |engine| &engine.flushing,
-            move |engine| {
-                // A failure, out of disk space for instance, loses nothing: the log stays.
-                let failed = flush::run(engine).is_err();
-                let failed_at = if failed { wal_bytes } else { 0 };
-                engine.failed_at.store(failed_at, Ordering::Relaxed);
-                if !failed {
-                    engine.compact_in_background();
-                }
-            },
-        );
-    }
-
-    fn compact_in_background(self: &Arc<Self>) {
-        self.in_background(
-            "rulake-compact",
-            |engine| &engine.compacting,
-            |engine| {
-                // It only costs speed and space; the next flush tries again.
-                let _ = compact::run_if_due(engine);
-            },
-        );
-    }
-
-    /// Runs something on a thread of its own unless it runs already.
-    fn in_background(
-        self: &Arc<Self>,
-        name: &str,
-        flag: fn(&Self) -> &AtomicBool,
-        work: impl FnOnce(&Arc<Self>) + Send + 'static,
-    ) {
-        if flag(self).swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let engine = self.clone();
-        let started = spawn_background(name, move || {
-            work(&engine);
-            flag(&engine).store(false, Ordering::Release);
-            // The writer may be waiting for that.
-            engine.queue.task(Box::new(|_| ()));
-        });
-        if started.is_err() {
-            flag(self).store(false, Ordering::Release);
-        }
     }
 
     /// Finishes what is queued, flushes if the log is long, and stops the writer.
