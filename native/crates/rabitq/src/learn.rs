@@ -2,9 +2,12 @@
 
 use rayon::prelude::*;
 
+use crate::bounds::Bounds;
 use crate::build::{Center, Shape};
+use crate::coded::Coded;
 use crate::curves::{MIN_NEIGHBOURS, NEIGHBOURS, RECALLS, WIDEST, normal_width};
 use crate::lists::Lists;
+use crate::pack::{self, BLOCK};
 use crate::part::Part;
 use crate::query::Query;
 use crate::route::{Reckoning, Route};
@@ -164,7 +167,12 @@ fn run(
         listed: None,
         control,
     };
-    let mut sweep = Sweep::new(&scan, codes, estimator);
+    let coded = Coded {
+        scan: &scan,
+        codes,
+        estimator,
+    };
+    let (mut sweep, mut bounds) = (Sweep::new(coded, KNOWN + 1), Bounds::default());
     let metric = query.metric();
     let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
     let mut top = TopK::new(KNOWN + 1);
@@ -243,7 +251,13 @@ fn run(
         Ok(Neighbour {
             place,
             limits: limits.map(|limit| reckoning.limit(limit)),
-            widths: sweep.widths(&spans[place], other.row as usize, TRUTH_WIDTH, ranks)?,
+            widths: widths(
+                &coded,
+                &spans[place],
+                other.row as usize,
+                ranks,
+                &mut bounds,
+            )?,
         })
     });
     Ok(Some(Trial {
@@ -251,6 +265,45 @@ fn run(
         limits: searched.map(|k| reckoning.limit(rank(k - 1))),
         lists,
     }))
+}
+
+/// Widths that the bounds of a row of a span must have to reach limits, if those of the query are [`TRUTH_WIDTH`].
+fn widths<const N: usize>(
+    coded: &Coded<'_>,
+    span: &Span,
+    row: usize,
+    limits: [f32; N],
+    bounds: &mut Bounds,
+) -> Result<[f32; N]> {
+    let at = row - span.row;
+    let block = span.part(at / BLOCK * BLOCK, BLOCK);
+    bounds.fill(coded, &block)?;
+    let (codes, estimator) = (coded.codes, coded.estimator);
+    let lane = at % BLOCK;
+    let slot = block.block * BLOCK + lane;
+    let needed = |estimate: f32, error: f32, slack: f32, limit: f32| {
+        let excess = estimate - slack - limit;
+        if excess <= 0.0 {
+            0.0
+        } else {
+            excess / error * TRUTH_WIDTH
+        }
+    };
+    let sign_error = codes.error.at(slot)? * span.reach.error;
+    let sign_slack = codes.rescale.at(slot)?.abs() * estimator.signs(span.reach).slack;
+    let estimate = bounds.estimate(lane as u32);
+    let mut widths = limits.map(|limit| needed(estimate, sign_error, sign_slack, limit));
+    if !coded.signs_only() {
+        let (estimate, lower) = coded.refine(&block, bounds.pick(lane as u32))?;
+        let width = codes.row_bytes();
+        let (factors, _) = pack::row_parts(codes.rows.get(row * width..(row + 1) * width)?);
+        let error = factors.error * span.reach.error;
+        let slack = estimate - lower - error;
+        for (widest, limit) in widths.iter_mut().zip(limits) {
+            *widest = widest.max(needed(estimate, error, slack, limit));
+        }
+    }
+    Ok(widths)
 }
 
 /// A recall, and so much more that one measured on so many trials is nearly always reached.

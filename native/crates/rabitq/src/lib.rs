@@ -5,7 +5,9 @@
 mod allow;
 mod assign;
 mod bitset;
+mod bounds;
 mod build;
+mod coded;
 mod columns;
 mod control;
 mod curves;
@@ -31,6 +33,7 @@ mod options;
 mod pack;
 mod part;
 mod query;
+mod ranking;
 mod raw;
 mod rbpx;
 mod rebuild;

@@ -9,9 +9,9 @@ use crate::pack::BLOCK;
 use crate::query::{Estimator, Reach};
 use crate::{Metric, Result};
 
-/// Lists whose codes are compared whole, for each two lists that are wanted, and beside them: sign codes tell near lists only
+/// Lists whose codes are compared whole for every four that are wanted, and beside them: sign codes tell near lists only
 /// roughly.
-const SPARE: (usize, usize) = (3, 32);
+const SPARE: (usize, usize) = (5, 8);
 
 /// Lists whose codes are asked for before they are looked at.
 const AHEAD: usize = 6;
@@ -30,9 +30,10 @@ pub(crate) struct Route<'a> {
     sums: Vec<u32>,
     /// Lists whose whole code was not looked at yet.
     rough: Nearest,
-    looked_at: usize,
-    /// Lists that were and still wait, in no order.
-    waiting: Vec<(Key, Stop)>,
+    /// Lists that were, in no order.
+    looked_at: Vec<Stop>,
+    /// Their places in [`Route::looked_at`], of those that still wait, in no order.
+    waiting: Vec<Key>,
     /// What a list is nearer for each unit of its radius.
     lead: f32,
     radii: &'a [f32],
@@ -91,7 +92,7 @@ impl<'a> Route<'a> {
             reach,
             sums,
             rough: Nearest::new(estimates),
-            looked_at: 0,
+            looked_at: vec![],
             waiting: vec![],
             taken: 0,
         })
@@ -101,23 +102,25 @@ impl<'a> Route<'a> {
     pub(crate) fn next(&mut self, wanted: usize) -> Vec<Stop> {
         let count = self.lists.count();
         self.taken = (self.taken + wanted).min(count);
-        let wide = (SPARE.0 * self.taken / 2 + SPARE.1).min(count);
-        if wide > self.looked_at {
-            self.look_at(wide - self.looked_at);
+        let wide = (SPARE.0 * self.taken / 4 + SPARE.1).min(count);
+        if wide > self.looked_at.len() {
+            self.look_at(wide - self.looked_at.len());
         }
         let rest = self.waiting.len().saturating_sub(wanted);
         if rest > 0 {
-            self.waiting
-                .select_nth_unstable_by_key(rest, |(key, _)| *key);
+            self.waiting.select_nth_unstable(rest);
         }
-        self.waiting[rest..].sort_unstable_by_key(|(key, _)| *key);
+        self.waiting[rest..].sort_unstable();
         let nearest = self.waiting.drain(rest..).rev();
-        nearest.map(|(_, stop)| stop).collect()
+        nearest
+            .map(|key| self.looked_at[key.place() as usize])
+            .collect()
     }
 
     fn look_at(&mut self, more: usize) {
         let chosen = self.rough.take(self.kernels, more);
-        self.looked_at += more;
+        self.looked_at.reserve(more);
+        self.waiting.reserve(more);
         let width = self.lists.routes.row_bytes();
         let code = |key: Key| {
             let at = key.place() as usize;
@@ -137,7 +140,9 @@ impl<'a> Route<'a> {
                 distance,
                 doubt: distance - lower,
             };
-            self.waiting.push((Key::new(distance - lead, list), stop));
+            let place = self.looked_at.len() as u32;
+            self.waiting.push(Key::new(distance - lead, place));
+            self.looked_at.push(stop);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which lists of a part a search looks at, and how.
 
 use crate::Result;
+use crate::coded::Coded;
 use crate::curves::Cut;
 use crate::lists;
 use crate::observe::{Observer, Stage};
@@ -53,7 +54,12 @@ pub(crate) fn visit<O: Observer>(
     top: &mut TopK,
     observer: &mut O,
 ) -> Result<usize> {
-    let mut sweep = Sweep::new(scan, codes, estimator);
+    let coded = Coded {
+        scan,
+        codes,
+        estimator,
+    };
+    let mut sweep = Sweep::new(coded, top.capacity());
     let Some(lists) = &scan.part.lists else {
         let all = Span {
             row: 0,
@@ -97,12 +103,13 @@ pub(crate) fn visit<O: Observer>(
             let Some(allowed) = Allowed::of(scan, held) else {
                 continue;
             };
-            if top.limit() < f64::INFINITY {
+            let limit = sweep.expected(top);
+            if limit < f64::INFINITY {
                 let (near, full) = match (extent, &reckoning) {
                     (Extent::Nearest(lists), _) => (place < lists, place >= lists),
                     (Extent::Cut(..), Some(reckoning)) => {
                         let nearest = reckoning.nearest(stop, radii[stop.list as usize], place);
-                        let near = nearest <= reckoning.limit(top.limit());
+                        let near = nearest <= reckoning.limit(limit);
                         beyond = if near { 0 } else { beyond + 1 };
                         (near, beyond > PATIENCE.0 + place / PATIENCE.1)
                     }
@@ -119,6 +126,10 @@ pub(crate) fn visit<O: Observer>(
             place += 1;
             observer.visited();
             if allowed.is_few() {
+                // Those that wait count for the limit only once they are compared, too.
+                if top.limit() == f64::INFINITY {
+                    compared += sweep.finish(top, observer)?;
+                }
                 scan.exact(allowed.rows, top, observer)?;
             } else {
                 let reach = match measure {

@@ -1,6 +1,7 @@
 //! The kernel table and its safe front: every length is asserted here, before a kernel runs.
 
 use crate::level::Level;
+use crate::prefetch::prefetch;
 
 /// Vectors in one FastScan block.
 const BLOCK: usize = 32;
@@ -45,6 +46,20 @@ pub struct Blocks<'a> {
     pub f_rescale: &'a [f32],
     /// Factors of the error.
     pub f_error: &'a [f32],
+}
+
+impl Blocks<'_> {
+    /// Asks for the memory of a block, if there is such a one: the CPU finds out late that a short list goes on.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, block: usize, bytes: usize) {
+        let slots = block * BLOCK..(block + 1) * BLOCK;
+        if let Some(codes) = self.codes.get(block * bytes..(block + 1) * bytes) {
+            prefetch(codes);
+            for factors in [self.f_add, self.f_rescale, self.f_error] {
+                prefetch(factors.get(slots.clone()).unwrap_or_default());
+            }
+        }
+    }
 }
 
 /// A vector that [`Kernels::prune`] left.
