@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use memmap2::Mmap;
 use rayon::prelude::*;
@@ -23,6 +23,8 @@ pub(crate) struct MappedFile {
     checksums: Vec<u32>,
     /// One bit a block: set once its checksum was found right.
     checked: Vec<AtomicU64>,
+    /// Blocks whose bit is not set.
+    unchecked: AtomicUsize,
 }
 
 impl MappedFile {
@@ -75,6 +77,7 @@ impl MappedFile {
             path: path.into(),
             map,
             body,
+            unchecked: AtomicUsize::new(checksums.len()),
             checksums,
             checked,
         }
@@ -92,18 +95,20 @@ impl MappedFile {
         }
     }
 
-    /// Bytes of the file, checked.
-    pub(crate) fn bytes(&self, range: Range<usize>) -> Result<&[u8]> {
-        if !range.is_empty() {
-            let first = (range.start - self.body.start) / CHECK_BLOCK;
-            let last = (range.end - 1 - self.body.start) / CHECK_BLOCK;
-            for block in first..=last {
-                if self.checked[block / 64].load(Ordering::Acquire) >> (block % 64) & 1 == 0 {
-                    self.check(block)?;
-                }
+    /// Checks the blocks of a range that were not checked yet.
+    #[inline]
+    pub(crate) fn check_range(&self, range: Range<usize>) -> Result<()> {
+        if self.unchecked.load(Ordering::Acquire) == 0 || range.is_empty() {
+            return Ok(());
+        }
+        let first = (range.start - self.body.start) / CHECK_BLOCK;
+        let last = (range.end - 1 - self.body.start) / CHECK_BLOCK;
+        for block in first..=last {
+            if self.checked[block / 64].load(Ordering::Acquire) >> (block % 64) & 1 == 0 {
+                self.check(block)?;
             }
         }
-        Ok(&self.map[range])
+        Ok(())
     }
 
     /// Bytes of the file as they are, for hints about memory: nothing may be concluded from what they say.
@@ -133,7 +138,11 @@ impl MappedFile {
                 reason,
             });
         }
-        self.checked[block / 64].fetch_or(1 << (block % 64), Ordering::Release);
+        let bit = 1 << (block % 64);
+        let before = self.checked[block / 64].fetch_or(bit, Ordering::Release);
+        if before & bit == 0 {
+            self.unchecked.fetch_sub(1, Ordering::Release);
+        }
         Ok(())
     }
 }

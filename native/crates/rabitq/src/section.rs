@@ -35,11 +35,43 @@ compile_error!("index files are little-endian and mapped as they are");
 #[derive(Clone)]
 pub(crate) enum Section<T> {
     Owned(Arc<Vec<T>>),
-    Mapped {
-        file: Arc<MappedFile>,
-        offset: usize,
-        len: usize,
-    },
+    Mapped(Mapped<T>),
+}
+
+/// Values in a mapped file.
+#[derive(Clone)]
+pub(crate) struct Mapped<T> {
+    file: Arc<MappedFile>,
+    /// Where they begin in the file, in bytes.
+    offset: usize,
+    /// Where they begin in memory, for as long as `file` lives.
+    start: *const T,
+    len: usize,
+}
+
+// SAFETY: the memory behind the pointer is never written, and `file`, which keeps it mapped, goes where the pointer goes.
+unsafe impl<T: Plain> Send for Mapped<T> {}
+// SAFETY: as above.
+unsafe impl<T: Plain> Sync for Mapped<T> {}
+
+impl<T: Plain> Mapped<T> {
+    fn bytes(&self, range: &Range<usize>) -> Range<usize> {
+        let size = size_of::<T>();
+        self.offset + range.start * size..self.offset + range.end * size
+    }
+
+    fn get(&self, range: Range<usize>) -> Result<&[T]> {
+        if range.start > range.end || range.end > self.len {
+            return Err(self.file.damaged(format!(
+                "row range {range:?} points past the {} values of its section",
+                self.len
+            )));
+        }
+        self.file.check_range(self.bytes(&range))?;
+        // SAFETY: `start` is aligned and begins `len` values inside the mapping (checked when it was taken), the range lies within
+        // them, any bit pattern is a `T` (trait `Plain`), and nobody writes there.
+        Ok(unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) })
+    }
 }
 
 impl<T: Plain> From<Vec<T>> for Section<T> {
@@ -51,13 +83,25 @@ impl<T: Plain> From<Vec<T>> for Section<T> {
 impl<T: Plain> Section<T> {
     /// `offset` is in bytes and a multiple of 64; the range lies inside the file (the header was checked).
     pub(crate) fn mapped(file: Arc<MappedFile>, offset: usize, len: usize) -> Self {
-        Self::Mapped { file, offset, len }
+        let bytes = file.unchecked(offset..offset + len * size_of::<T>());
+        let start = bytes.as_ptr().cast::<T>();
+        assert!(
+            bytes.len() == len * size_of::<T>() && start.is_aligned(),
+            "a section of {} does not lie where it should",
+            file.path().display()
+        );
+        Self::Mapped(Mapped {
+            file,
+            offset,
+            start,
+            len,
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Owned(values) => values.len(),
-            Self::Mapped { len, .. } => *len,
+            Self::Mapped(mapped) => mapped.len,
         }
     }
 
@@ -68,23 +112,7 @@ impl<T: Plain> Section<T> {
     pub(crate) fn get(&self, range: Range<usize>) -> Result<&[T]> {
         match self {
             Self::Owned(values) => Ok(&values[range]),
-            Self::Mapped { file, offset, len } => {
-                if range.end > *len {
-                    return Err(file.damaged(format!(
-                        "row range {range:?} points past the {len} values of its section"
-                    )));
-                }
-                let size = size_of::<T>();
-                let bytes = file.bytes(offset + range.start * size..offset + range.end * size)?;
-                // SAFETY: any bit pattern is a `T` (trait `Plain`); the prefix and suffix are checked to be empty.
-                let (before, values, after) = unsafe { bytes.align_to::<T>() };
-                assert!(
-                    before.is_empty() && after.is_empty(),
-                    "sections of {} are misaligned",
-                    file.path().display()
-                );
-                Ok(values)
-            }
+            Self::Mapped(mapped) => mapped.get(range),
         }
     }
 
@@ -93,12 +121,10 @@ impl<T: Plain> Section<T> {
     pub(crate) fn prefetch(&self, range: Range<usize>) {
         match self {
             Self::Owned(values) => simd::prefetch(values.get(range).unwrap_or_default()),
-            Self::Mapped { file, offset, len } if range.end <= *len => {
-                let size = size_of::<T>();
-                let bytes = offset + range.start * size..offset + range.end * size;
-                simd::prefetch(file.unchecked(bytes));
+            Self::Mapped(mapped) if range.end <= mapped.len => {
+                simd::prefetch(mapped.file.unchecked(mapped.bytes(&range)));
             }
-            Self::Mapped { .. } => {}
+            Self::Mapped(_) => {}
         }
     }
 
@@ -109,7 +135,7 @@ impl<T: Plain> Section<T> {
                 path: PathBuf::new(),
                 reason,
             },
-            Self::Mapped { file, .. } => file.damaged(reason),
+            Self::Mapped(mapped) => mapped.file.damaged(reason),
         }
     }
 
@@ -127,7 +153,7 @@ impl<T: Plain> Section<T> {
     }
 
     pub(crate) fn is_mapped(&self) -> bool {
-        matches!(self, Self::Mapped { .. })
+        matches!(self, Self::Mapped(_))
     }
 }
 
