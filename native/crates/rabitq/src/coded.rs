@@ -43,6 +43,7 @@ impl<'a> Coded<'a> {
             f_add: codes.add.get(slots.clone())?,
             f_rescale: codes.rescale.get(slots.clone())?,
             f_error: codes.error.get(slots)?,
+            ahead: codes.blocks_ahead(),
         })
     }
 

@@ -9,6 +9,9 @@ use crate::raw::RawRows;
 use crate::section::{Plain, Section};
 use crate::{Bits, Metric, Result};
 
+/// Sign codes of so many bytes mostly stay in the third-level cache of a server's CPU.
+const CACHED_BYTES: usize = 16 << 20;
+
 /// Codes and factors of the rows of a part.
 #[derive(Clone)]
 pub(crate) struct Codes {
@@ -32,6 +35,15 @@ pub(crate) struct Codes {
 impl Codes {
     pub(crate) fn row_bytes(&self) -> usize {
         pack::row_bytes(self.bits, self.padded)
+    }
+
+    /// Blocks of sign codes to ask for ahead of their use: the farther away they are, the more.
+    pub(crate) fn blocks_ahead(&self) -> usize {
+        if self.signs.len() > CACHED_BYTES {
+            3
+        } else {
+            1
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {

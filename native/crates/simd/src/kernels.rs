@@ -46,12 +46,15 @@ pub struct Blocks<'a> {
     pub f_rescale: &'a [f32],
     /// Factors of the error.
     pub f_error: &'a [f32],
+    /// Blocks whose memory is asked for ahead of them.
+    pub ahead: usize,
 }
 
 impl Blocks<'_> {
-    /// Asks for the memory of a block, if there is such a one: the CPU finds out late that a short list goes on.
+    /// Asks for the memory of a later block, if there is one: the CPU finds out late that a short list goes on.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, block: usize, bytes: usize) {
+    pub(crate) fn prefetch_after(&self, block: usize, bytes: usize) {
+        let block = block + self.ahead;
         let slots = block * BLOCK..(block + 1) * BLOCK;
         if let Some(codes) = self.codes.get(block * bytes..(block + 1) * bytes) {
             prefetch(codes);

@@ -214,7 +214,7 @@ pub(crate) fn prune_blocks(
     for (block, ((f_add, f_rescale), f_error)) in
         f_add.iter().zip(f_rescale).zip(f_error).enumerate()
     {
-        blocks.prefetch(block + 1, lut.len());
+        blocks.prefetch_after(block, lut.len());
         let codes = &blocks.codes[block * lut.len()..][..lut.len()];
         let (mut sums, mut estimates, mut lowers) = ([0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
         fastscan(codes, lut, &mut sums);

@@ -138,6 +138,7 @@ fn pruning_leaves_what_three_kernels_leave_at_every_level() {
                 f_add: &f_add[1..],
                 f_rescale: &f_rescale[1..],
                 f_error: &f_error[1..],
+                ahead: len / 32,
             };
             let params = BoundParams {
                 delta: draw(&mut random),

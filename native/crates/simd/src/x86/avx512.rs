@@ -219,7 +219,7 @@ fn prune(blocks: &Blocks<'_>, lut: &[u8], params: &BoundParams, limit: f32, out:
     let (f_rescale, _) = blocks.f_rescale.as_chunks::<16>();
     let (f_error, _) = blocks.f_error.as_chunks::<16>();
     for block in 0..f_add.len() / 2 {
-        blocks.prefetch(block + 1, lut.len());
+        blocks.prefetch_after(block, lut.len());
         let sums = block_sums(&blocks.codes[block * lut.len()..][..lut.len()], lut);
         let mut within = 0;
         for half in 0..2 {
