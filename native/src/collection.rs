@@ -97,9 +97,11 @@ impl NativeCollection {
     ) -> napi::Result<Object<'_>> {
         let (deferred, promise) = env.create_deferred()?;
         start(Box::new(move |result| {
-            deferred.resolve(move |env| match result {
-                Ok(commit) => Ok(WriteResult::from(commit)),
-                Err(failure) => Err(failure.into_js(&env)),
+            pool::answer(move || {
+                deferred.resolve(move |env| match result {
+                    Ok(commit) => Ok(WriteResult::from(commit)),
+                    Err(failure) => Err(failure.into_js(&env)),
+                });
             });
         }));
         Ok(promise)

@@ -55,12 +55,19 @@ where
     let (deferred, promise) = env.create_deferred()?;
     pool::spawn(lane, move || {
         let outcome = catch(work);
-        deferred.resolve(move |env: Env| match outcome {
-            // This closure is called from C: a panic must not leave it.
-            Ok(value) => catch_unwind(AssertUnwindSafe(|| into_js(&env, value)))
-                .unwrap_or_else(|panic| Err(from_panic(&*panic).into_js(&env))),
-            Err(failure) => Err(failure.into_js(&env)),
-        });
+        let settle = move || {
+            deferred.resolve(move |env: Env| match outcome {
+                // This closure is called from C: a panic must not leave it.
+                Ok(value) => catch_unwind(AssertUnwindSafe(|| into_js(&env, value)))
+                    .unwrap_or_else(|panic| Err(from_panic(&*panic).into_js(&env))),
+                Err(failure) => Err(failure.into_js(&env)),
+            });
+        };
+        if lane == Lane::Work {
+            pool::answer(settle);
+        } else {
+            settle();
+        }
     });
     Ok(promise)
 }

@@ -57,6 +57,18 @@ pub fn spawn(lane: Lane, job: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Runs what calls into Node-API at the end of work of a low priority. Such a call holds a lock for which the event loop
+/// may wait; a thread that was put aside meanwhile would let it wait until nothing else wants the CPU.
+pub fn answer(settle: impl FnOnce() + Send + 'static) {
+    if ANSWERS.is_running() {
+        ANSWERS.push(Box::new(move || {
+            let _ = catch_unwind(AssertUnwindSafe(settle));
+        }));
+    } else {
+        settle();
+    }
+}
+
 /// Runs `drop(value)` on the work lane: returning hundreds of megabytes to the system takes tens of milliseconds.
 pub fn drop_later<T: Send + 'static>(value: T) {
     spawn(Lane::Work, move || drop(value));
@@ -64,6 +76,9 @@ pub fn drop_later<T: Send + 'static>(value: T) {
 
 static SEARCH: LazyLock<Threads> =
     LazyLock::new(|| Threads::start("rulake-search", threads(), || SEARCH.run()));
+
+static ANSWERS: LazyLock<Threads> =
+    LazyLock::new(|| Threads::start("rulake-answers", 1, || ANSWERS.run()));
 
 static BATCH: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
     rayon::ThreadPoolBuilder::new()
