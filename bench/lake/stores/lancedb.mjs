@@ -3,12 +3,14 @@ import { Field, FixedSizeList, Float32, Int32, Schema, Utf8 } from "apache-arrow
 
 const TABLE = "docs";
 
-/** @lancedb/lancedb: IVF_RQ for vectors, bitmap indexes for the fields, B-tree for the ids. @returns {import("../request.mjs").Store} */
+/** @lancedb/lancedb: IVF_RQ (or IVF_FLAT) for vectors, bitmap indexes for the fields, B-tree for the ids. @returns {import("../request.mjs").Store} */
 export function createStore() {
   /** @type {import("@lancedb/lancedb").Table} */
   let table;
+  let width = 0;
   return {
     async open(place, dimensions) {
+      width = dimensions;
       const database = await lancedb.connect(place);
       const schema = new Schema([
         new Field("id", new Utf8(), false),
@@ -36,7 +38,11 @@ export function createStore() {
         if (!known.includes(field)) await table.createIndex(field, { config: lancedb.Index.bitmap() });
       }
       if (!known.includes("vector")) {
-        await table.createIndex("vector", { config: lancedb.Index.ivfRq({ distanceType: "cosine" }) });
+        const { Index } = lancedb;
+        const options = /** @type {const} */ ({ distanceType: "cosine" });
+        // Its RaBitQ codes are whole bytes.
+        const config = width % 8 === 0 ? Index.ivfRq(options) : Index.ivfFlat(options);
+        await table.createIndex("vector", { config });
       }
       await table.optimize({ cleanupOlderThan: new Date() });
     },
