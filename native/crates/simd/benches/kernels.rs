@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use simd::{BoundParams, Kernels};
+use simd::{Blocks, BoundParams, Kernels};
 
 /// Where the data of a benchmark lies, by its size: within the second-level cache of a core, or beyond the last-level one.
 const PLACES: [(&str, usize); 2] = [("cached", 256 << 10), ("memory", 128 << 20)];
@@ -281,6 +281,30 @@ fn scans(criterion: &mut Criterion<ProcessorTime>) {
             let (estimates, lowers) = (black_box(&mut estimates), black_box(&mut lowers));
             kernels.bounds(&acc, add, rescale, error, &params, estimates, lowers);
         });
+    }
+    drop(bench);
+    let mut bench = Bench::new(criterion, "prune");
+    for dimensions in DIMENSIONS {
+        let lut = values(4 * dimensions, byte);
+        for (place, bytes) in PLACES {
+            let rows = bytes / (dimensions / 8 + 12) / 32 * 32;
+            let codes = values(rows * dimensions / 8, byte);
+            let [f_add, f_rescale, f_error] = [0; 3].map(|_: u8| values(rows, unit));
+            let blocks = Blocks {
+                codes: &codes,
+                f_add: &f_add,
+                f_rescale: &f_rescale,
+                f_error: &f_error,
+                ahead: 1,
+            };
+            let mut picks = Vec::new();
+            // Lists let hardly anything through.
+            let limit = -1e9;
+            bench.run(&format!("{dimensions}/{place}"), rows, |kernels| {
+                picks.clear();
+                kernels.prune(&blocks, &lut, &params, limit, black_box(&mut picks));
+            });
+        }
     }
     drop(bench);
     let mut bench = Bench::new(criterion, "select_le");
