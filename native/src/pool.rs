@@ -29,10 +29,10 @@ pub enum Lane {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// More threads than this make neither lane faster: both are bound by memory.
+/// More threads than this make no lane faster: all are bound by memory.
 const MAX_THREADS: usize = 8;
 
-/// Threads of either lane.
+/// Threads of each lane.
 #[must_use]
 pub fn threads() -> usize {
     thread::available_parallelism()

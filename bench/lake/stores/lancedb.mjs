@@ -3,7 +3,11 @@ import { Field, FixedSizeList, Float32, Int32, Schema, Utf8 } from "apache-arrow
 
 const TABLE = "docs";
 
-/** @lancedb/lancedb: IVF_RQ (or IVF_FLAT) for vectors, bitmap indexes for the fields, B-tree for the ids. @returns {import("../request.mjs").Store} */
+/**
+ * @lancedb/lancedb: IVF_RQ (or IVF_FLAT) for vectors, bitmap indexes for the fields, B-tree for the ids.
+ *
+ * @returns {import("../request.mjs").Store}
+ */
 export function createStore() {
   /** @type {import("@lancedb/lancedb").Table} */
   let table;

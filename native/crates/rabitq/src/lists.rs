@@ -70,10 +70,9 @@ impl Lists {
 
     /// Bytes beside the codes of the rows.
     pub(crate) fn bytes(&self) -> usize {
-        let tables =
-            self.order.bytes() + self.starts.bytes() + self.blocks.bytes() + self.radii.bytes();
-        let tables = tables + self.lengths.bytes();
-        tables + self.offsets.bytes() + self.routes.bytes()
+        let tables = self.order.bytes() + self.starts.bytes() + self.blocks.bytes();
+        let centroids = self.offsets.bytes() + self.radii.bytes() + self.lengths.bytes();
+        tables + centroids + self.routes.bytes()
     }
 }
 

@@ -200,3 +200,67 @@ impl Reckoning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Shape;
+    use crate::ivf;
+    use crate::query::Query;
+    use crate::raw::Vectors;
+    use crate::rotate::Rotation;
+    use crate::table::Table;
+    use crate::{Bits, BuildOptions, Control, Kind, validate};
+
+    #[test]
+    fn centroids_are_as_far_as_their_codes_tell_but_for_the_doubt() {
+        const ROWS: usize = 2000;
+        const DIMENSIONS: usize = 96;
+        let number = |i: usize| {
+            let mut z = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            (z >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        // Off the origin, and of uneven lengths.
+        let data: Vec<f32> = (0..ROWS * DIMENSIONS)
+            .map(|i| (number(i) + 0.3) * (1.0 + (i / DIMENSIONS % 3) as f32))
+            .collect();
+        for metric in [Metric::Cosine, Metric::InnerProduct, Metric::L2] {
+            let options = BuildOptions::new(Kind::RabitqIvf, DIMENSIONS, metric);
+            let shape = Shape {
+                rotation: Rotation::from_options(&options),
+                options,
+            };
+            let kernels = simd::kernels();
+            let norms = validate::norms_squared(kernels, metric, DIMENSIONS, &data).unwrap();
+            let vectors = Vectors::new(&shape.options, data.clone().into());
+            let center = shape.center(&vectors, &norms).unwrap();
+            let table = Table {
+                ids: (0..ROWS as i64).collect(),
+                vectors,
+                norms,
+            };
+            let part = ivf::build(&shape, &center, Bits::Five, table, Control::default()).unwrap();
+            let lists = part.lists.as_ref().unwrap();
+            let lengths = lists.lengths.all().unwrap();
+            let (mut misses, mut pairs) = (0, 0);
+            for vector in data.chunks_exact(DIMENSIONS).step_by(50) {
+                let norm = validate::norm_squared(kernels, metric, 0, vector).unwrap();
+                let query = Query::new(&shape, &center, vector, norm, 3.0);
+                let estimator = query.estimator().unwrap();
+                let mut route = Route::new(lists, kernels, estimator, metric).unwrap();
+                for stop in route.next(lists.count()) {
+                    let exact = lists.reach(kernels, estimator, stop.list).unwrap();
+                    let rough = estimator.rough_reach(stop, lengths[stop.list as usize]);
+                    let allowance = 1e-5 * estimator.magnitude;
+                    let is_near = (rough.add - exact.add).abs() <= rough.doubt + allowance;
+                    let is_wide = rough.error >= exact.error * 0.999;
+                    misses += usize::from(!is_near || !is_wide);
+                    pairs += 1;
+                }
+            }
+            assert!(pairs > 1000, "{pairs}");
+            assert!(misses * 100 <= pairs, "{metric}: {misses} of {pairs}");
+        }
+    }
+}

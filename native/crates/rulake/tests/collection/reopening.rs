@@ -7,6 +7,11 @@ use crate::{ALL, docs, open, put};
 #[test]
 fn everything_is_there_after_reopening_with_and_without_a_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
+    let request = SearchRequest {
+        k: 9,
+        include: ALL,
+        ..Default::default()
+    };
     for round in 0..4 {
         let lake = open(dir.path());
         let docs = docs(&lake);
@@ -30,35 +35,13 @@ fn everything_is_there_after_reopening_with_and_without_a_checkpoint() {
             docs.compact().unwrap();
         }
         assert_eq!(docs.verify(None).unwrap().problems, []);
-        let before = docs
-            .search(
-                &[3.0, 1.0, 0.5],
-                1,
-                &SearchRequest {
-                    k: 9,
-                    include: ALL,
-                    ..Default::default()
-                },
-                None,
-            )
-            .unwrap();
+        let before = docs.search(&[3.0, 1.0, 0.5], 1, &request, None).unwrap();
         lake.close().unwrap();
         let lake = open(dir.path());
         let docs = lake
             .collection("docs", CollectionOptions::default())
             .unwrap();
-        let after = docs
-            .search(
-                &[3.0, 1.0, 0.5],
-                1,
-                &SearchRequest {
-                    k: 9,
-                    include: ALL,
-                    ..Default::default()
-                },
-                None,
-            )
-            .unwrap();
+        let after = docs.search(&[3.0, 1.0, 0.5], 1, &request, None).unwrap();
         assert_eq!(before, after);
         assert_eq!(docs.verify(None).unwrap().problems, []);
         assert_eq!(
