@@ -36,7 +36,6 @@ impl Bounds {
             &self.sums,
             blocks.f_add,
             blocks.f_rescale,
-            blocks.f_error,
             &estimator.signs(span.reach),
             &mut self.estimates,
             &mut self.lowers,

@@ -41,8 +41,7 @@ impl<'a> Coded<'a> {
         Ok(Blocks {
             codes: codes.signs.get(blocks.start * bytes..blocks.end * bytes)?,
             f_add: codes.add.get(slots.clone())?,
-            f_rescale: codes.rescale.get(slots.clone())?,
-            f_error: codes.error.get(slots)?,
+            f_rescale: codes.rescale.get(slots)?,
             ahead: codes.blocks_ahead(),
         })
     }
@@ -87,8 +86,7 @@ impl<'a> Coded<'a> {
         kernels.bounds(
             &[pick.sum],
             codes.add.get(slot.clone())?,
-            codes.rescale.get(slot.clone())?,
-            codes.error.get(slot)?,
+            codes.rescale.get(slot)?,
             &estimator.signs(span.reach),
             &mut estimate,
             &mut lower,

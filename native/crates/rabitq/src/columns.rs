@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use rayon::prelude::*;
 
 use crate::build::{Center, Shape, report};
+use crate::encode::sign_deviation;
 use crate::pack::{self, BLOCK, RowFactors};
 use crate::part::Codes;
 use crate::raw::Vectors;
@@ -90,7 +91,6 @@ pub(crate) struct Columns {
     signs: Vec<u8>,
     add: Vec<f32>,
     rescale: Vec<f32>,
-    error: Vec<f32>,
     rows: Vec<u8>,
 }
 
@@ -106,7 +106,6 @@ impl Columns {
             signs: vec![0; blocks * pack::block_bytes(padded)],
             add: vec![f32::INFINITY; blocks * BLOCK],
             rescale: vec![0.0; blocks * BLOCK],
-            error: vec![0.0; blocks * BLOCK],
             rows: vec![0; rows * pack::row_bytes(bits, padded)],
         }
     }
@@ -118,7 +117,6 @@ impl Columns {
             signs: &mut self.signs,
             add: &mut self.add,
             rescale: &mut self.rescale,
-            error: &mut self.error,
             rows: &mut self.rows,
         }
     }
@@ -128,11 +126,10 @@ impl Columns {
             bits: self.bits,
             padded: self.padded,
             max_add: max_add(metric, &self.add),
-            mean_error: mean_error(&self.add, &self.error),
+            mean_error: mean_error(&self.add, &self.rescale, self.padded),
             signs: self.signs.into(),
             add: self.add.into(),
             rescale: self.rescale.into(),
-            error: self.error.into(),
             rows: self.rows.into(),
         }
     }
@@ -145,7 +142,6 @@ pub(crate) struct Slots<'a> {
     signs: &'a mut [u8],
     add: &'a mut [f32],
     rescale: &'a mut [f32],
-    error: &'a mut [f32],
     rows: &'a mut [u8],
 }
 
@@ -157,7 +153,6 @@ impl Slots<'_> {
         let (signs, later_signs) = self.signs.split_at_mut(blocks * pack::block_bytes(padded));
         let (add, later_add) = self.add.split_at_mut(blocks * BLOCK);
         let (rescale, later_rescale) = self.rescale.split_at_mut(blocks * BLOCK);
-        let (error, later_error) = self.error.split_at_mut(blocks * BLOCK);
         let (codes, later_codes) = self.rows.split_at_mut(rows * pack::row_bytes(bits, padded));
         (
             Self {
@@ -166,7 +161,6 @@ impl Slots<'_> {
                 signs,
                 add,
                 rescale,
-                error,
                 rows: codes,
             },
             Slots {
@@ -175,7 +169,6 @@ impl Slots<'_> {
                 signs: later_signs,
                 add: later_add,
                 rescale: later_rescale,
-                error: later_error,
                 rows: later_codes,
             },
         )
@@ -185,7 +178,6 @@ impl Slots<'_> {
     pub(crate) fn put(&mut self, i: usize, row: &EncodedRow, codes: &[u8]) {
         self.add[i] = row.sign_add;
         self.rescale[i] = row.sign.rescale;
-        self.error[i] = row.sign.error;
         let middle = 1u8 << (self.bits.total() - 1);
         pack::put_signs(self.block(i), i % BLOCK, codes, middle);
         let factors = RowFactors {
@@ -204,7 +196,6 @@ impl Slots<'_> {
     pub(crate) fn copy(&mut self, i: usize, from: &Codes, row: usize, slot: usize) -> Result<()> {
         self.add[i] = from.add.at(slot)?;
         self.rescale[i] = from.rescale.at(slot)?;
-        self.error[i] = from.error.at(slot)?;
         let (block, width) = (pack::block_bytes(self.padded), from.row_bytes());
         let signs = from
             .signs
@@ -232,11 +223,11 @@ fn max_add(metric: Metric, add: &[f32]) -> f32 {
     }
 }
 
-/// Mean error factor of the rows, which grows with their distance from the point they are encoded around.
-fn mean_error(add: &[f32], error: &[f32]) -> f32 {
-    let rows = add.iter().zip(error).filter(|(add, _)| add.is_finite());
-    let (sum, count) = rows.fold((0.0, 0usize), |(sum, count), (_, &error)| {
-        (sum + f64::from(error), count + 1)
+/// Mean deviation of the rows' estimates, which grows with their distance from the point they are encoded around.
+fn mean_error(add: &[f32], rescale: &[f32], padded: usize) -> f32 {
+    let rows = add.iter().zip(rescale).filter(|(add, _)| add.is_finite());
+    let (sum, count) = rows.fold((0.0, 0usize), |(sum, count), (_, &rescale)| {
+        (sum + f64::from(rescale.abs()), count + 1)
     });
-    (sum / count.max(1) as f64) as f32
+    (sum / count.max(1) as f64) as f32 * sign_deviation(padded)
 }

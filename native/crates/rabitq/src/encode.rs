@@ -10,6 +10,8 @@
 //! (SIGMOD 2024, theorem 3.2; SIGMOD 2025 for more than one bit). The factors below are those of a *distance*: squared
 //! Euclidean, or the negated inner product.
 
+use std::f32::consts::PI;
+
 use simd::Kernels;
 
 use crate::Bits;
@@ -201,6 +203,14 @@ fn scales(bits: Bits, norm_squared: f64, d: f64) -> impl Iterator<Item = f32> {
         .iter()
         .map(move |step| 1.0 / (gaussian_step(bits) * step * sigma))
         .filter(|scale| scale.is_finite())
+}
+
+/// One deviation of the estimate by a sign code of so many coordinates, per unit of its `rescale` and of `|q|`.
+///
+/// `|x'|²` is `d / 4`, and `<r, x'>² / (|r|² |x'|²)`, that of a random direction, is `2 / pi` but for a few hundredths.
+pub(crate) fn sign_deviation(coordinates: usize) -> f32 {
+    let d = coordinates as f32;
+    (d / 4.0 * (1.0 - 2.0 / PI) / (d - 1.0)).sqrt()
 }
 
 /// `dot` is `<r, x'>`, `length` is `|x'|²`.

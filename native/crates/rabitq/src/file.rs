@@ -92,7 +92,6 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
             signs: sections.required(Tag::Signs, blocks * pack::block_bytes(padded))?,
             add: sections.required(Tag::Add, blocks * BLOCK)?,
             rescale: sections.required(Tag::Rescale, blocks * BLOCK)?,
-            error: sections.required(Tag::Error, blocks * BLOCK)?,
             rows: sections.required(Tag::Codes, rows * pack::row_bytes(bits, padded))?,
             max_add: header.max_add,
             mean_error: header.mean_error,
@@ -177,7 +176,6 @@ impl Sections<'_> {
                 signs: self.required(Tag::RouteSigns, slots / BLOCK * pack::block_bytes(padded))?,
                 add: self.required(Tag::RouteAdd, slots)?,
                 rescale: self.required(Tag::RouteRescale, slots)?,
-                error: self.required(Tag::RouteError, slots)?,
                 rows: self.required(Tag::RouteCodes, count * pack::row_bytes(bits, padded))?,
                 max_add: 0.0,
                 mean_error: 0.0,
@@ -280,11 +278,10 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
             out.section(Tag::Signs, codes.signs.all()?)?;
             out.section(Tag::Add, codes.add.all()?)?;
             out.section(Tag::Rescale, codes.rescale.all()?)?;
-            out.section(Tag::Error, codes.error.all()?)?;
             out.section(Tag::Codes, codes.rows.all()?)?;
         }
         (None, Some(_)) => {
-            for tag in [Tag::Signs, Tag::Add, Tag::Rescale, Tag::Error, Tag::Codes] {
+            for tag in [Tag::Signs, Tag::Add, Tag::Rescale, Tag::Codes] {
                 out.section(tag, &empty())?;
             }
         }
@@ -298,7 +295,6 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
         out.section(Tag::RouteSigns, lists.routes.signs.all()?)?;
         out.section(Tag::RouteAdd, lists.routes.add.all()?)?;
         out.section(Tag::RouteRescale, lists.routes.rescale.all()?)?;
-        out.section(Tag::RouteError, lists.routes.error.all()?)?;
         out.section(Tag::RouteCodes, lists.routes.rows.all()?)?;
         out.section(Tag::Radii, lists.radii.all()?)?;
         out.section(Tag::Lengths, lists.lengths.all()?)?;

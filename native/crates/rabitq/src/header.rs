@@ -25,7 +25,6 @@ pub(crate) enum Tag {
     Signs = 6,
     Add = 7,
     Rescale = 8,
-    Error = 9,
     Codes = 10,
     Raw = 11,
     Order = 12,
@@ -35,7 +34,6 @@ pub(crate) enum Tag {
     RouteSigns = 16,
     RouteAdd = 17,
     RouteRescale = 18,
-    RouteError = 19,
     RouteCodes = 20,
     RawInOrder = 22,
     RawHalves = 23,
@@ -46,7 +44,7 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 24] = [
         Self::Rotation,
         Self::Center,
         Self::Ids,
@@ -55,7 +53,6 @@ impl Tag {
         Self::Signs,
         Self::Add,
         Self::Rescale,
-        Self::Error,
         Self::Codes,
         Self::Raw,
         Self::Order,
@@ -65,7 +62,6 @@ impl Tag {
         Self::RouteSigns,
         Self::RouteAdd,
         Self::RouteRescale,
-        Self::RouteError,
         Self::RouteCodes,
         Self::RawInOrder,
         Self::RawHalves,

@@ -110,7 +110,8 @@ pub(crate) fn learn(
     let mut visited = vec![];
     for neighbours in 0..NEIGHBOURS.len() {
         let scores = scores(&trials, neighbours, slope);
-        let cuts = RECALLS.map(|recall| quantile(&scores, 1.0 - raised(recall, trials.len())));
+        let raised = |recall| raised(recall, neighbours, trials.len());
+        let cuts = RECALLS.map(|recall| quantile(&scores, 1.0 - raised(recall)));
         numbers.extend(cuts);
         let some = &trials[..trials.len().min(COST_TRIALS)];
         let seen = (some.len() * rows) as f32;
@@ -130,7 +131,7 @@ pub(crate) fn learn(
         };
         let widths = sorted(trials.iter().flat_map(of).collect());
         numbers.extend(RECALLS.map(|recall| {
-            let recall = raised(recall, trials.len());
+            let recall = raised(recall, neighbours, trials.len());
             // Too few rows to tell such a recall.
             if (1.0 - recall) * (widths.len() as f32) < 1.0 {
                 return normal_width(recall);
@@ -289,8 +290,9 @@ fn widths<const N: usize>(
             excess / error * TRUTH_WIDTH
         }
     };
-    let sign_error = codes.error.at(slot)? * span.reach.error;
-    let sign_slack = codes.rescale.at(slot)?.abs() * estimator.signs(span.reach).slack;
+    let rescale = codes.rescale.at(slot)?.abs();
+    let sign_error = rescale * estimator.sign_deviation * span.reach.error;
+    let sign_slack = rescale * estimator.signs(span.reach).slack - sign_error;
     let estimate = bounds.estimate(lane as u32);
     let mut widths = limits.map(|limit| needed(estimate, sign_error, sign_slack, limit));
     if !coded.signs_only() {
@@ -306,9 +308,13 @@ fn widths<const N: usize>(
     Ok(widths)
 }
 
-/// A recall, and so much more that one measured on so many trials is nearly always reached.
-fn raised(recall: f32, trials: usize) -> f32 {
-    let error = (recall * (1.0 - recall) / trials as f32).sqrt();
+/// A recall among some of [`NEIGHBOURS`], and so much more that one measured on so many trials is mostly reached.
+///
+/// The neighbours of a trial are neither independent, which would divide the variance by their number, nor all found or lost
+/// together, which would leave it as it is.
+fn raised(recall: f32, neighbours: usize, trials: usize) -> f32 {
+    let samples = trials as f32 * (NEIGHBOURS[neighbours] as f32).sqrt();
+    let error = (recall * (1.0 - recall) / samples).sqrt();
     (recall + CAUTION * error).min(1.0)
 }
 

@@ -105,8 +105,7 @@ impl Extent {
             .signs
             .prefetch(blocks.start * bytes..blocks.end * bytes);
         codes.add.prefetch(slots.clone());
-        codes.rescale.prefetch(slots.clone());
-        codes.error.prefetch(slots);
+        codes.rescale.prefetch(slots);
     }
 }
 
@@ -142,21 +141,21 @@ pub(crate) fn lengths(offsets: &[f32], center: &[f32]) -> Vec<f32> {
     offsets.map(squared).collect()
 }
 
-/// [`Lists::radii`] from the deviations of the rows' sign codes, which grow with the residuals' lengths.
+/// [`Lists::radii`] from the factors of the rows' sign codes, which grow with the residuals' lengths.
 pub(crate) fn radii(
     starts: &[u32],
     blocks: &[u32],
     codes: &Codes,
     metric: Metric,
 ) -> Result<Vec<f32>> {
-    // For a sign code `|x'|² |r|² / <r, x'>²` is about pi / 2: see `encode.rs`.
-    let unit = cross_term(metric).abs() * ((PI / 2.0 - 1.0) / (codes.padded as f32 - 1.0)).sqrt();
+    // For a sign code `<r, x'>² / (|r|² |x'|²)` is about 2 / pi, and `|x'|²` is a quarter of the coordinates: see `encode.rs`.
+    let unit = cross_term(metric).abs() * (2.0 * PI / codes.padded as f32).sqrt();
     let mut total = 0.0f64;
     let mut radii = Vec::with_capacity(blocks.len() - 1);
     for (starts, &block) in starts.windows(2).zip(blocks) {
         let (first, rows) = (block as usize * BLOCK, (starts[1] - starts[0]) as usize);
-        let errors = codes.error.get(first..first + rows)?;
-        let sum: f64 = errors.iter().map(|&e| f64::from(e / unit).powi(2)).sum();
+        let factors = codes.rescale.get(first..first + rows)?;
+        let sum: f64 = factors.iter().map(|&f| f64::from(f / unit).powi(2)).sum();
         total += sum;
         radii.push((sum / rows.max(1) as f64).sqrt() as f32);
     }

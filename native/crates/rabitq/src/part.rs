@@ -22,13 +22,12 @@ pub(crate) struct Codes {
     /// Additive factor of each row, a multiple of 32 of them; rows that only fill up the last block have infinity.
     pub add: Section<f32>,
     pub rescale: Section<f32>,
-    pub error: Section<f32>,
     /// Beyond one bit: two factors and the rest of the code, row after row.
     pub rows: Section<u8>,
     /// Largest magnitude in `add` where it enters the rounding error of estimates: for products, not for distances, whose
     /// rows near the limit have additive factors of the limit's own size.
     pub max_add: f32,
-    /// Mean of `error` when the codes were laid out; 0 if a file does not say.
+    /// Mean deviation of the estimates of sign codes, per unit of the query's length; 0 if a file does not say.
     pub mean_error: f32,
 }
 
@@ -47,11 +46,7 @@ impl Codes {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.signs.bytes()
-            + self.add.bytes()
-            + self.rescale.bytes()
-            + self.error.bytes()
-            + self.rows.bytes()
+        self.signs.bytes() + self.add.bytes() + self.rescale.bytes() + self.rows.bytes()
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use simd::{BoundParams, Kernels};
 
 use crate::build::{Center, Shape};
+use crate::encode::sign_deviation;
 use crate::pack;
 use crate::route::Stop;
 use crate::{Bits, Metric};
@@ -50,6 +51,7 @@ pub(crate) struct Estimator {
     delta: f32,
     bias: f32,
     slack: f32,
+    pub sign_deviation: f32,
     center: Reach,
     pub lut: Vec<u8>,
     full: FullCode,
@@ -178,6 +180,7 @@ impl Estimator {
             delta,
             bias: lowest - 0.5 * sum,
             slack,
+            sign_deviation: sign_deviation(rotated.len()),
             center: Reach {
                 add,
                 error: epsilon * length_squared.sqrt(),
@@ -256,8 +259,7 @@ impl Estimator {
             delta: self.delta,
             bias: self.bias,
             add: reach.add - reach.doubt,
-            error: reach.error,
-            slack: self.slack,
+            slack: self.slack + self.sign_deviation * reach.error,
         }
     }
 

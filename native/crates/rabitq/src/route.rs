@@ -69,7 +69,6 @@ impl<'a> Route<'a> {
             &sums,
             routes.add.all()?,
             routes.rescale.all()?,
-            routes.error.all()?,
             &estimator.signs(reach),
             &mut estimates,
             &mut lowers,

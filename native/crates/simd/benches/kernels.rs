@@ -268,18 +268,17 @@ fn scans(criterion: &mut Criterion<ProcessorTime>) {
         delta: 0.01,
         bias: -1.0,
         add: 1.0,
-        error: 0.5,
         slack: 0.1,
     };
     for (place, bytes) in PLACES {
-        let rows = bytes / 24;
+        let rows = bytes / 20;
         let acc = values(rows, |random| random >> 16);
-        let factors = [0; 3].map(|_: u8| values(rows, unit));
+        let factors = [0; 2].map(|_: u8| values(rows, unit));
         let (mut estimates, mut lowers) = (vec![0.0; rows], vec![0.0; rows]);
         bench.run(place, rows, |kernels| {
-            let [add, rescale, error] = &factors;
+            let [add, rescale] = &factors;
             let (estimates, lowers) = (black_box(&mut estimates), black_box(&mut lowers));
-            kernels.bounds(&acc, add, rescale, error, &params, estimates, lowers);
+            kernels.bounds(&acc, add, rescale, &params, estimates, lowers);
         });
     }
     drop(bench);
@@ -287,14 +286,13 @@ fn scans(criterion: &mut Criterion<ProcessorTime>) {
     for dimensions in DIMENSIONS {
         let lut = values(4 * dimensions, byte);
         for (place, bytes) in PLACES {
-            let rows = bytes / (dimensions / 8 + 12) / 32 * 32;
+            let rows = bytes / (dimensions / 8 + 8) / 32 * 32;
             let codes = values(rows * dimensions / 8, byte);
-            let [f_add, f_rescale, f_error] = [0; 3].map(|_: u8| values(rows, unit));
+            let [f_add, f_rescale] = [0; 2].map(|_: u8| values(rows, unit));
             let blocks = Blocks {
                 codes: &codes,
                 f_add: &f_add,
                 f_rescale: &f_rescale,
-                f_error: &f_error,
                 ahead: 1,
             };
             let mut picks = Vec::new();

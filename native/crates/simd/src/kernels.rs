@@ -18,9 +18,7 @@ pub struct BoundParams {
     pub bias: f32,
     /// The query's additive term, `g_add`.
     pub add: f32,
-    /// The query's error factor, `g_error`.
-    pub error: f32,
-    /// How far the inner product can be off because the lookup table was rounded.
+    /// How far the inner product can be off.
     pub slack: f32,
 }
 
@@ -44,8 +42,6 @@ pub struct Blocks<'a> {
     pub f_add: &'a [f32],
     /// Factors of the inner product.
     pub f_rescale: &'a [f32],
-    /// Factors of the error.
-    pub f_error: &'a [f32],
     /// Blocks whose memory is asked for ahead of them.
     pub ahead: usize,
 }
@@ -58,7 +54,7 @@ impl Blocks<'_> {
         let slots = block * BLOCK..(block + 1) * BLOCK;
         if let Some(codes) = self.codes.get(block * bytes..(block + 1) * bytes) {
             prefetch(codes);
-            for factors in [self.f_add, self.f_rescale, self.f_error] {
+            for factors in [self.f_add, self.f_rescale] {
                 prefetch(factors.get(slots.clone()).unwrap_or_default());
             }
         }
@@ -78,8 +74,7 @@ pub(crate) type FloatPair = unsafe fn(&[f32], &[f32]) -> f32;
 pub(crate) type Axpy = unsafe fn(f32, &[f32], &mut [f32]);
 pub(crate) type Fht = unsafe fn(&mut [f32]);
 pub(crate) type FastScan = unsafe fn(&[u8], &[u8], &mut [u32]);
-pub(crate) type Bounds =
-    unsafe fn(&[u32], &[f32], &[f32], &[f32], &BoundParams, &mut [f32], &mut [f32]);
+pub(crate) type Bounds = unsafe fn(&[u32], &[f32], &[f32], &BoundParams, &mut [f32], &mut [f32]);
 pub(crate) type Prune = unsafe fn(&Blocks<'_>, &[u8], &BoundParams, f32, &mut Vec<Pick>);
 pub(crate) type SelectLe = unsafe fn(&[f32], f32, u32, &mut Vec<u32>);
 pub(crate) type DotU4I8 = unsafe fn(&[u8], &[i8]) -> i32;
@@ -206,36 +201,28 @@ impl Kernels {
     /// ```text
     /// ip       = delta * acc + bias
     /// estimate = (f_add + add) + f_rescale * ip
-    /// lower    = estimate - (f_error * error + |f_rescale| * slack)
+    /// lower    = estimate - |f_rescale| * slack
     /// ```
     ///
     /// # Panics
     /// If the slices differ in length.
     #[inline]
-    #[allow(clippy::too_many_arguments)]
     pub fn bounds(
         &self,
         acc: &[u32],
         f_add: &[f32],
         f_rescale: &[f32],
-        f_error: &[f32],
         params: &BoundParams,
         estimates: &mut [f32],
         lowers: &mut [f32],
     ) {
         let len = acc.len();
         assert!(
-            [
-                f_add.len(),
-                f_rescale.len(),
-                f_error.len(),
-                estimates.len(),
-                lowers.len()
-            ] == [len; 5],
+            [f_add.len(), f_rescale.len(), estimates.len(), lowers.len()] == [len; 4],
             "bounds: lengths differ"
         );
         // SAFETY: this table's CPU features were detected before it was handed out.
-        unsafe { (self.bounds)(acc, f_add, f_rescale, f_error, params, estimates, lowers) }
+        unsafe { (self.bounds)(acc, f_add, f_rescale, params, estimates, lowers) }
     }
 
     /// Appends the vectors of some blocks whose lower bound is at most `limit`, ascending: what [`Kernels::fastscan`],
@@ -261,10 +248,7 @@ impl Kernels {
             len.is_multiple_of(BLOCK) && u32::try_from(len).is_ok(),
             "prune: factors are not those of whole blocks"
         );
-        assert!(
-            [blocks.f_rescale.len(), blocks.f_error.len()] == [len; 2],
-            "prune: lengths differ"
-        );
+        assert!(blocks.f_rescale.len() == len, "prune: lengths differ");
         assert_eq!(
             Some(blocks.codes.len()),
             (len / BLOCK).checked_mul(lut.len()),

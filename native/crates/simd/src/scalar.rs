@@ -172,25 +172,22 @@ fn fastscan(codes: &[u8], lut: &[u8], out: &mut [u32]) {
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 pub(crate) fn bounds(
     acc: &[u32],
     f_add: &[f32],
     f_rescale: &[f32],
-    f_error: &[f32],
     params: &BoundParams,
     estimates: &mut [f32],
     lowers: &mut [f32],
 ) {
     let len = acc.len();
-    let (f_add, f_rescale, f_error) = (&f_add[..len], &f_rescale[..len], &f_error[..len]);
+    let (f_add, f_rescale) = (&f_add[..len], &f_rescale[..len]);
     let (estimates, lowers) = (&mut estimates[..len], &mut lowers[..len]);
     for i in 0..len {
         let ip = params.delta * acc[i] as f32 + params.bias;
         let estimate = (f_add[i] + params.add) + f_rescale[i] * ip;
-        let margin = f_error[i] * params.error + f_rescale[i].abs() * params.slack;
         estimates[i] = estimate;
-        lowers[i] = estimate - margin;
+        lowers[i] = estimate - f_rescale[i].abs() * params.slack;
     }
 }
 
@@ -210,23 +207,12 @@ pub(crate) fn prune_blocks(
 ) {
     let (f_add, _) = blocks.f_add.as_chunks::<BLOCK>();
     let (f_rescale, _) = blocks.f_rescale.as_chunks::<BLOCK>();
-    let (f_error, _) = blocks.f_error.as_chunks::<BLOCK>();
-    for (block, ((f_add, f_rescale), f_error)) in
-        f_add.iter().zip(f_rescale).zip(f_error).enumerate()
-    {
+    for (block, (f_add, f_rescale)) in f_add.iter().zip(f_rescale).enumerate() {
         blocks.prefetch_after(block, lut.len());
         let codes = &blocks.codes[block * lut.len()..][..lut.len()];
         let (mut sums, mut estimates, mut lowers) = ([0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
         fastscan(codes, lut, &mut sums);
-        bounds(
-            &sums,
-            f_add,
-            f_rescale,
-            f_error,
-            params,
-            &mut estimates,
-            &mut lowers,
-        );
+        bounds(&sums, f_add, f_rescale, params, &mut estimates, &mut lowers);
         // Counted without a branch, so that it vectorises.
         let within: u32 = lowers.iter().map(|&lower| u32::from(lower <= limit)).sum();
         if within > 0 {

@@ -105,7 +105,6 @@ fn pruned(
         &sums,
         blocks.f_add,
         blocks.f_rescale,
-        blocks.f_error,
         params,
         &mut estimates,
         &mut lowers,
@@ -131,20 +130,17 @@ fn pruning_leaves_what_three_kernels_leave_at_every_level() {
             // One byte or number off alignment, so that no kernel may assume any.
             let codes = random.vec(1 + len / 2 * groups, Random::byte);
             let lut = random.vec(1 + 16 * groups, Random::byte);
-            let factors = [(); 3].map(|()| random.vec(1 + len, draw));
-            let [f_add, f_rescale, f_error] = &factors;
+            let [f_add, f_rescale] = [(); 2].map(|()| random.vec(1 + len, draw));
             let blocks = Blocks {
                 codes: &codes[1..],
                 f_add: &f_add[1..],
                 f_rescale: &f_rescale[1..],
-                f_error: &f_error[1..],
                 ahead: len / 32,
             };
             let params = BoundParams {
                 delta: draw(&mut random),
                 bias: draw(&mut random),
                 add: draw(&mut random),
-                error: draw(&mut random),
                 slack: draw(&mut random),
             };
             for limit in [draw(&mut random), f32::MAX, f32::NEG_INFINITY, f32::NAN] {

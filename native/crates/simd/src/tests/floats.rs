@@ -121,37 +121,28 @@ fn fht_rejects_other_lengths() {
 #[test]
 fn bounds_are_equal_at_every_level() {
     let mut random = Random::new(5);
-    let run = |kernels: &Kernels, acc: &[u32], factors: &[Vec<f32>; 3], params: &BoundParams| {
+    let run = |kernels: &Kernels, acc: &[u32], factors: &[Vec<f32>; 2], params: &BoundParams| {
         let (mut estimates, mut lowers) = (vec![0.0; acc.len()], vec![0.0; acc.len()]);
-        let [f_add, f_rescale, f_error] = factors;
-        kernels.bounds(
-            acc,
-            f_add,
-            f_rescale,
-            f_error,
-            params,
-            &mut estimates,
-            &mut lowers,
-        );
+        let [f_add, f_rescale] = factors;
+        kernels.bounds(acc, f_add, f_rescale, params, &mut estimates, &mut lowers);
         (all_bits(&estimates), all_bits(&lowers))
     };
     for len in lengths() {
         for draw in DRAWS {
             let acc = random.vec(len, |random| random.bits() as u32 >> random.below(32));
-            let factors = [(); 3].map(|()| random.vec(len, draw));
+            let factors = [(); 2].map(|()| random.vec(len, draw));
             let mut one = || draw(&mut random);
             let params = BoundParams {
                 delta: one(),
                 bias: one(),
                 add: one(),
-                error: one(),
                 slack: one(),
             };
             let expected = run(scalar(), &acc, &factors, &params);
             for i in 0..len {
                 let ip = params.delta * acc[i] as f32 + params.bias;
                 let estimate = (factors[0][i] + params.add) + factors[1][i] * ip;
-                let margin = factors[2][i] * params.error + factors[1][i].abs() * params.slack;
+                let margin = factors[1][i].abs() * params.slack;
                 assert_eq!(expected.0[i], bits(estimate));
                 assert_eq!(expected.1[i], bits(estimate - margin));
             }

@@ -36,17 +36,15 @@ pub(super) fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[target_feature(enable = "avx2")]
-#[allow(clippy::too_many_arguments)]
 fn bounds(
     acc: &[u32],
     f_add: &[f32],
     f_rescale: &[f32],
-    f_error: &[f32],
     params: &BoundParams,
     estimates: &mut [f32],
     lowers: &mut [f32],
 ) {
-    scalar::bounds(acc, f_add, f_rescale, f_error, params, estimates, lowers);
+    scalar::bounds(acc, f_add, f_rescale, params, estimates, lowers);
 }
 
 #[target_feature(enable = "avx2")]

@@ -48,17 +48,15 @@ pub(crate) static KERNELS_VBMI: Kernels = Kernels {
 };
 
 #[target_feature(enable = "avx512f,avx512vl,avx512dq")]
-#[allow(clippy::too_many_arguments)]
 fn bounds(
     acc: &[u32],
     f_add: &[f32],
     f_rescale: &[f32],
-    f_error: &[f32],
     params: &BoundParams,
     estimates: &mut [f32],
     lowers: &mut [f32],
 ) {
-    scalar::bounds(acc, f_add, f_rescale, f_error, params, estimates, lowers);
+    scalar::bounds(acc, f_add, f_rescale, params, estimates, lowers);
 }
 
 #[target_feature(enable = "avx512f")]
@@ -213,11 +211,10 @@ fn store_sums(out: &mut [u32; 32], sums: [__m512i; 2]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni,avx512vbmi")]
 fn prune(blocks: &Blocks<'_>, lut: &[u8], params: &BoundParams, limit: f32, out: &mut Vec<Pick>) {
     let (delta, bias) = (_mm512_set1_ps(params.delta), _mm512_set1_ps(params.bias));
-    let (add, error) = (_mm512_set1_ps(params.add), _mm512_set1_ps(params.error));
-    let (slack, limit) = (_mm512_set1_ps(params.slack), _mm512_set1_ps(limit));
+    let (add, slack) = (_mm512_set1_ps(params.add), _mm512_set1_ps(params.slack));
+    let limit = _mm512_set1_ps(limit);
     let (f_add, _) = blocks.f_add.as_chunks::<16>();
     let (f_rescale, _) = blocks.f_rescale.as_chunks::<16>();
-    let (f_error, _) = blocks.f_error.as_chunks::<16>();
     for block in 0..f_add.len() / 2 {
         blocks.prefetch_after(block, lut.len());
         let sums = block_sums(&blocks.codes[block * lut.len()..][..lut.len()], lut);
@@ -230,10 +227,7 @@ fn prune(blocks: &Blocks<'_>, lut: &[u8], params: &BoundParams, limit: f32, out:
                 _mm512_add_ps(load_floats(&f_add[at]), add),
                 _mm512_mul_ps(rescale, ip),
             );
-            let margin = _mm512_add_ps(
-                _mm512_mul_ps(load_floats(&f_error[at]), error),
-                _mm512_mul_ps(_mm512_abs_ps(rescale), slack),
-            );
+            let margin = _mm512_mul_ps(_mm512_abs_ps(rescale), slack);
             let lower = _mm512_sub_ps(estimate, margin);
             let mask = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(lower, limit);
             within |= u32::from(mask) << (16 * half);
