@@ -128,8 +128,14 @@ impl Part {
             return Ok(());
         }
         // Without gaps every place is known.
+        let by_id = self.by_id.as_ref();
+        let by_id = by_id.map(|by_id| by_id.scattered(ids.len())).transpose()?;
         for &id in ids.iter().filter(|id| (first..=last).contains(*id)) {
-            let row = self.nth_by_id((id - first) as usize)?;
+            let place = (id - first) as usize;
+            let row = match &by_id {
+                None => place,
+                Some(by_id) => by_id.at(place)? as usize,
+            };
             if row >= rows {
                 let reason = format!("id {id} has row {row}, past the last");
                 return Err(self.ids.damaged(reason));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::halves::Halves;
-use crate::section::Section;
+use crate::section::{Scattered, Section};
 use crate::validate::norm_squared;
 use crate::{BuildOptions, Error, RawPrecision, Result};
 
@@ -157,6 +157,12 @@ impl RawRows {
             None => Ok(row),
             Some(slots) => Ok(slots.at(row)? as usize),
         }
+    }
+
+    /// [`RawRows::slot`] of so many rows; nothing if it is the row's own number.
+    pub(crate) fn slots(&self, reads: usize) -> Result<Option<Scattered<'_, u32>>> {
+        let slots = self.slots.as_ref();
+        slots.map(|slots| slots.scattered(reads)).transpose()
     }
 
     #[inline]

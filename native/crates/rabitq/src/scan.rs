@@ -58,8 +58,9 @@ impl Scan<'_> {
         };
         let start = observer.now();
         // Ids mostly grow in the order rows came in, in which their vectors lie.
-        let compared = self.exact_scattered(listed.iter().map(|&row| row as usize), top)?;
-        observer.compared(compared);
+        let rows = listed.iter().map(|&row| row as usize);
+        self.exact_scattered((rows, listed.len()), top)?;
+        observer.compared(listed.len());
         observer.spent(Stage::Rerank, start);
         Ok(())
     }
@@ -81,40 +82,46 @@ impl Scan<'_> {
                 }
                 rows.len()
             }
-            Some(mask) => self.exact_scattered(mask.iter(rows), top)?,
+            Some(mask) => {
+                let count = mask.count_in(rows.clone());
+                self.exact_scattered((mask.iter(rows), count), top)?;
+                count
+            }
         };
         observer.compared(compared);
         observer.spent(Stage::Rerank, start);
         Ok(())
     }
 
-    /// Ranks rows that lie apart, asking for the memory of each ahead of it. Returns how many.
+    /// Ranks so many rows that lie apart, asking for the memory of each ahead of it.
     fn exact_scattered(
         &self,
-        mut rows: impl Iterator<Item = usize>,
+        (mut rows, count): (impl Iterator<Item = usize>, usize),
         top: &mut TopK,
-    ) -> Result<usize> {
+    ) -> Result<()> {
         let Some(raw) = &self.part.raw else {
-            return Ok(0);
+            return Ok(());
         };
-        let mut compared = 0;
+        let (slots, norms) = (raw.slots(count)?, self.part.norms.scattered(count)?);
         let mut batch = Vec::new();
         loop {
             self.control.check()?;
             batch.clear();
+            // These reads do not wait for each other.
             for row in rows.by_ref().take(STRIDE) {
-                batch.push((row, raw.slot(row)?));
+                let slot = match &slots {
+                    None => row,
+                    Some(slots) => slots.at(row)? as usize,
+                };
+                batch.push((row, slot, norms.at(row)?));
             }
             if batch.is_empty() {
-                return Ok(compared);
+                return Ok(());
             }
-            compared += batch.len();
-            for (at, &(row, slot)) in batch.iter().enumerate() {
-                if let Some(&(later, slot)) = batch.get(at + AHEAD) {
-                    self.part.norms.prefetch(later..later + 1);
-                    raw.prefetch(slot);
+            for (at, &(row, slot, norm)) in batch.iter().enumerate() {
+                if let Some(&(_, later, _)) = batch.get(at + AHEAD) {
+                    raw.prefetch(later);
                 }
-                let norm = self.part.norms.at(row)?;
                 let rank = raw.with_slot(slot, |vector| self.query.rank(vector, norm))?;
                 if rank <= top.limit() {
                     self.push(rank, row, top)?;

@@ -4,8 +4,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::mapped::MappedFile;
+use crate::mapped::{CHECK_BLOCK, MappedFile};
 use crate::{Error, Result};
+
+/// So many reads here and there for each block of a section check most of its blocks.
+const READS_OF_BLOCK: usize = 2;
 
 /// Numbers whose bytes may come straight from a little-endian file: any bit pattern is a value.
 ///
@@ -71,6 +74,23 @@ impl<T: Plain> Mapped<T> {
         // SAFETY: `start` is aligned and begins `len` values inside the mapping (checked when it was taken), the range lies within
         // them, any bit pattern is a `T` (trait `Plain`), and nobody writes there.
         Ok(unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) })
+    }
+}
+
+/// A section about to be read here and there.
+pub(crate) struct Scattered<'a, T> {
+    section: &'a Section<T>,
+    /// All values, if they were checked at once.
+    checked: &'a [T],
+}
+
+impl<T: Plain> Scattered<'_, T> {
+    #[inline]
+    pub(crate) fn at(&self, index: usize) -> Result<T> {
+        match self.checked.get(index) {
+            Some(&value) => Ok(value),
+            None => self.section.at(index),
+        }
     }
 }
 
@@ -146,6 +166,15 @@ impl<T: Plain> Section<T> {
     #[inline]
     pub(crate) fn at(&self, index: usize) -> Result<T> {
         Ok(self.get(index..index + 1)?[0])
+    }
+
+    /// For so many reads here and there: if they would check most blocks anyway, that is done once and for all.
+    pub(crate) fn scattered(&self, reads: usize) -> Result<Scattered<'_, T>> {
+        let at_once = reads >= READS_OF_BLOCK * self.bytes().div_ceil(CHECK_BLOCK);
+        Ok(Scattered {
+            section: self,
+            checked: if at_once { self.all()? } else { &[] },
+        })
     }
 
     pub(crate) fn bytes(&self) -> usize {
