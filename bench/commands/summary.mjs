@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { toSummary } from "../lake/report.mjs";
 import { lineup } from "../lineup.mjs";
 import { fastestAt } from "../measure/statistics.mjs";
 import { nameOf, significant, table } from "../report/table.mjs";
@@ -13,7 +14,7 @@ const OURS = "ivf";
 const MARKERS = { from: "<!-- bench:summary -->", to: "<!-- /bench -->" };
 const readme = new URL("../../README.md", import.meta.url);
 
-/** Writes one table for each data set into the README, between its markers. */
+/** Writes one table for each data set, and one of lakes, into the README, between its markers. */
 export function writeSummary() {
   const text = readFileSync(readme, "utf8");
   const from = text.indexOf(MARKERS.from);
@@ -21,7 +22,8 @@ export function writeSummary() {
   if (from < 0 || to < 0) throw new Error(`README.md has no ${MARKERS.from} … ${MARKERS.to}`);
   const results = readResults();
   if (results.length === 0) return;
-  const summary = `${MARKERS.from}\n${introduction(results)}\n\n${results.map(section).join("\n\n")}\n`;
+  const parts = [introduction(results), ...results.map(section), ...readLakes().map(toSummary)];
+  const summary = `${MARKERS.from}\n${parts.join("\n\n")}\n`;
   writeFileSync(readme, text.slice(0, from) + summary + text.slice(to));
 }
 
@@ -36,6 +38,13 @@ function readResults() {
   return all.filter(
     ({ dataset }, at) => !all.slice(at + 1).some((larger) => larger.dataset.name === dataset.name),
   );
+}
+
+/** @returns {import("../lake/compare.mjs").Results[]} */
+function readLakes() {
+  return readdirSync(resultsFolder)
+    .filter((file) => /^lake-.*\.json$/.test(file))
+    .map((file) => JSON.parse(readFileSync(path.join(resultsFolder, file), "utf8")));
 }
 
 /** @param {Results[]} results */

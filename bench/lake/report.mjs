@@ -1,3 +1,5 @@
+import { nameOf, table } from "../report/table.mjs";
+
 /** @typedef {import("./compare.mjs").Results} Results */
 /** @typedef {import("./compare.mjs").Measured} Measured */
 /** @typedef {import("./request.mjs").Spent} Spent */
@@ -13,7 +15,7 @@ const ms = (seconds) =>
 const perSecond = ({ queries, cpu, recall }) => `${count(queries / cpu)} (${recall.toFixed(3)})`;
 
 /** @type {{ title: string; of(measured: Measured, rows: number): string }[]} */
-const columns = [
+const lines = [
   { title: "syncs an upsert", of: ({ syncsPerUpsert }) => syncsPerUpsert?.toFixed(1) ?? "?" },
   { title: "upserts/s, one a call", of: ({ write }) => rate(write.singles) },
   { title: "64 under way", of: ({ write }) => rate(write.concurrent) },
@@ -34,15 +36,36 @@ const columns = [
 /**
  * A table with a column for each store.
  *
+ * @param {Measured[]} entries
+ * @param {number} rows of the data
+ */
+function tableOf(entries, rows) {
+  const body = lines.map(({ title, of }) => [title, ...entries.map((entry) => of(entry, rows))]);
+  return table(["", ...entries.map(nameOf)], body);
+}
+
+/**
+ * What the README of the project says of collections: ours as it comes, and the others.
+ *
+ * @param {Results} results
+ */
+export function toSummary({ dataset, conditions, entries }) {
+  const { name, rows, dimensions } = dataset;
+  const shown = entries.filter(({ id }) => id !== "rulake-ids" && id !== "bare-index");
+  return `Collections beside other stores in the process: \`npm run bench -- lake\`, ${conditions.date.slice(0, 10)}, the same machine;
+${rows.toLocaleString("en")} records of ${dimensions} numbers, a text and two fields ([report](bench/results/lake-${name}.md)). Our bytes
+on disk are those of two generations, for reads of the past; \`retain: { generations: 1 }\` keeps one.
+
+${tableOf(shown, rows)}`;
+}
+
+/**
+ * The whole report.
+ *
  * @param {Results} results
  */
 export function toMarkdown({ dataset, conditions, entries }) {
   const { name, rows, dimensions } = dataset;
-  const titles = entries.map(({ title, version }) => `${title}${version === undefined ? "" : ` ${version}`}`);
-  const lines = columns.map(({ title, of }) => [title, ...entries.map((entry) => of(entry, rows))]);
-  const table = [["", ...titles], ["---", ...titles.map(() => "---:")], ...lines].map(
-    (cells) => `| ${cells.join(" | ")} |`,
-  );
   const [rulake, bare] = ["rulake-ids", "bare-index"].map(
     (id) => entries.find((entry) => entry.id === id)?.read.search,
   );
@@ -57,6 +80,6 @@ export function toMarkdown({ dataset, conditions, entries }) {
 Node.js ${conditions.node.slice(1)}, ${conditions.system}, commit ${conditions.commit}${conditions.modified ? " with changes" : ""}.
 Load average when each began: ${entries.map(({ title, loadAverage = Number.NaN }) => `${title} ${loadAverage.toFixed(1)}`).join(", ")}.
 
-${table.join("\n")}
+${tableOf(entries, rows)}
 ${overhead}`;
 }
