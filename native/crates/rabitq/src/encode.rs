@@ -222,3 +222,45 @@ fn factors(norm_squared: f64, dot: f64, length: f64, d: f64, cross: f32) -> Fact
         error: (cross.abs() * norm_squared.sqrt() * spread.sqrt()) as f32,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Normal numbers: a random direction.
+    fn residual(coordinates: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            ((state >> 40) + 1) as f32 / (1u64 << 24) as f32
+        };
+        (0..coordinates)
+            .map(|_| (-2.0 * next().ln()).sqrt() * (2.0 * PI * next()).cos())
+            .collect()
+    }
+
+    #[test]
+    fn deviations_of_sign_codes_are_a_constant_times_their_factor() {
+        let kernels = simd::kernels();
+        for coordinates in [64, 128, 384, 1536] {
+            let mut encoder = Encoder::new(Bits::One, coordinates, None);
+            let constant = sign_deviation(coordinates);
+            let ratios: Vec<f32> = (1..=400)
+                .map(|seed| {
+                    let residual = residual(coordinates, seed);
+                    let Factors { rescale, error } = encoder.encode(kernels, &residual, -2.0).sign;
+                    error / (rescale.abs() * constant)
+                })
+                .collect();
+            let mean = ratios.iter().sum::<f32>() / ratios.len() as f32;
+            assert!((mean - 1.0).abs() < 0.01, "{coordinates}: {mean}");
+            // The cosine with the signs strays by .21 / sqrt(d), and the sine by .798 / .603 of that.
+            let deviation = 0.28 / 0.603 / (coordinates as f32).sqrt();
+            let farthest = ratios.iter().map(|ratio| (ratio - mean).abs());
+            let farthest = farthest.fold(0.0, f32::max);
+            assert!(farthest < 5.0 * deviation, "{coordinates}: {farthest}");
+        }
+    }
+}
