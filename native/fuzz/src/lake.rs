@@ -123,7 +123,11 @@ pub fn exercise(dir: &Path, choices: &mut Choices<'_>) {
 }
 
 fn session(dir: &Path, read_only: bool) -> Result<()> {
-    let lake = Lake::open(dir, LakeOptions { read_only })?;
+    let options = LakeOptions {
+        read_only,
+        ..Default::default()
+    };
+    let lake = Lake::open(dir, options)?;
     let docs = lake.collection("docs", CollectionOptions::default())?;
     let used = read(&docs);
     docs.verify(None)?;

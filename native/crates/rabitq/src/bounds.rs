@@ -40,6 +40,9 @@ impl Bounds {
             &mut self.estimates,
             &mut self.lowers,
         );
+        // Slots that fill up the last block are no rows; damaged factors can make them look near.
+        self.estimates[span.rows..].fill(f32::INFINITY);
+        self.lowers[span.rows..].fill(f32::INFINITY);
         if let Some(mask) = scan.mask {
             for row in mask.gaps(span.row..span.row + span.rows) {
                 self.estimates[row - span.row] = f32::INFINITY;
@@ -100,6 +103,7 @@ mod tests {
     use super::*;
     use crate::build::Shape;
     use crate::coded::ROUNDING;
+    use crate::pack::BLOCK;
     use crate::query::Query;
     use crate::raw::Vectors;
     use crate::rotate::Rotation;
@@ -119,6 +123,62 @@ mod tests {
         (0..rows * dimensions)
             .map(|i| 0.3 + next() * (1.0 + (i % 7) as f32) + next().powi(9))
             .collect()
+    }
+
+    #[test]
+    fn slots_behind_the_last_row_are_never_near() {
+        let (rows, dimensions) = (5, 64);
+        let options = BuildOptions::new(Kind::RabitqAsym, dimensions, Metric::L2);
+        let shape = Shape {
+            rotation: Rotation::from_options(&options),
+            options,
+        };
+        let data = vectors(rows, dimensions, 3);
+        let kernels = simd::kernels();
+        let norms = validate::norms_squared(kernels, Metric::L2, dimensions, &data).unwrap();
+        let raw = Vectors::new(&shape.options, data.clone().into());
+        let center = shape.center(&raw, &norms).unwrap();
+        let table = Table {
+            ids: (0..rows as i64).collect(),
+            vectors: raw,
+            norms: norms.clone(),
+        };
+        let part = shape.part(&center, table, Control::default()).unwrap();
+        // As a file may say whose checksums are right.
+        let codes = crate::part::Codes {
+            add: vec![-1e9; BLOCK].into(),
+            ..part.codes.clone().unwrap()
+        };
+        let query = Query::new(&shape, &center, &data[..dimensions], norms[0], 3.0);
+        let estimator = query.estimator().unwrap();
+        let scan = Scan {
+            query: &query,
+            part: &part,
+            first: 0,
+            mask: None,
+            allowed: rows,
+            listed: None,
+            control: Control::default(),
+        };
+        let span = Span {
+            row: 0,
+            block: 0,
+            rows,
+            reach: estimator.center(),
+        };
+        let coded = Coded {
+            scan: &scan,
+            codes: &codes,
+            estimator,
+        };
+        let mut bounds = Bounds::default();
+        bounds.fill(&coded, &span).unwrap();
+        let mut picks = vec![];
+        bounds.take_best(3, f32::MAX, &mut picks);
+        assert!(picks.iter().all(|pick| (pick.place as usize) < rows));
+        bounds.others(f32::MAX, &mut picks);
+        assert!(picks.iter().all(|pick| (pick.place as usize) < rows));
+        assert_eq!(picks.len(), rows - 3);
     }
 
     proptest! {

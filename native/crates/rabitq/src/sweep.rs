@@ -118,7 +118,7 @@ impl<'a> Sweep<'a> {
         for at in (0..span.rows).step_by(CHUNK) {
             let chunk = span.part(at, CHUNK);
             let refined = rank(&self.coded, &chunk, (&mut *bounds, &mut *picks), top)?;
-            observer.scanned(chunk.rows, chunk.rows - refined.min(chunk.rows));
+            observer.scanned(chunk.rows, chunk.rows - refined);
         }
         observer.spent(Stage::Scan, start);
         Ok(())
@@ -175,8 +175,7 @@ impl<'a> Sweep<'a> {
         } else {
             (self.find_short(span, top)?, 0)
         };
-        // Saturating: damaged factors can let slots in that fill up the last block and are no rows.
-        observer.scanned(span.rows, span.rows.saturating_sub(refined));
+        observer.scanned(span.rows, span.rows - refined);
         observer.spent(Stage::Scan, start);
         Ok(compared)
     }

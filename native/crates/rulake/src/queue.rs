@@ -125,6 +125,8 @@ impl Queue {
             return;
         }
         inner.entries.push_back(Entry::Write(write));
+        // Whoever wakes up finds the lock free.
+        drop(inner);
         self.arrived.notify_one();
     }
 
@@ -135,6 +137,7 @@ impl Queue {
             return false;
         }
         inner.entries.push_back(Entry::Task(task));
+        drop(inner);
         self.arrived.notify_one();
         true
     }
