@@ -101,14 +101,15 @@ impl Part {
         let Some(lists) = &self.lists else {
             return Ok((0..self.rows()).collect());
         };
-        let mut rows = vec![0; self.rows()];
+        const NONE: usize = usize::MAX;
+        let mut rows = vec![NONE; self.rows()];
         for (row, &order) in lists.order.all()?.iter().enumerate() {
-            let Some(slot) = rows.get_mut(order as usize) else {
-                return Err(lists
-                    .order
-                    .damaged(format!("row {row} has place {order}, past the last")));
-            };
-            *slot = row;
+            let damaged = |reason| lists.order.damaged(format!("row {row} {reason}"));
+            match rows.get_mut(order as usize) {
+                None => return Err(damaged(format!("has place {order}, past the last"))),
+                Some(place) if *place == NONE => *place = row,
+                Some(_) => return Err(damaged(format!("has place {order}, as another has"))),
+            }
         }
         Ok(rows)
     }
