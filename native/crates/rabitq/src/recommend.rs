@@ -92,7 +92,7 @@ fn memory_bytes(kind: Kind, bits: Option<Bits>, rows: usize, dimensions: usize) 
     };
     let padded = rotate::padded(&options);
     let id_and_norm = 12;
-    let signs = padded / 8 + 12;
+    let signs = padded / 8 + 8;
     let codes = bits.map_or(0, |bits| signs + pack::row_bytes(bits, padded));
     let raw = if options.keeps_raw() {
         4 * dimensions
