@@ -296,3 +296,53 @@ fn gather_codes(sources: &[(&Part, Vec<usize>)]) -> Result<Option<Codes>> {
         ..columns.finish(Metric::L2)
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Shape;
+    use crate::raw::Vectors;
+    use crate::rotate::Rotation;
+    use crate::table::Table;
+    use crate::{BuildOptions, Control, Error, Kind, ivf, validate};
+
+    #[test]
+    fn rows_in_one_place_and_in_none_are_damage() {
+        let (rows, dimensions) = (600, 8);
+        let data: Vec<f32> = (0..rows * dimensions)
+            .map(|i| (i * 37 % 101) as f32 - 50.0)
+            .collect();
+        let options = BuildOptions::new(Kind::RabitqIvf, dimensions, Metric::L2);
+        let shape = Shape {
+            rotation: Rotation::from_options(&options),
+            options,
+        };
+        let norms =
+            validate::norms_squared(simd::kernels(), Metric::L2, dimensions, &data).unwrap();
+        let vectors = Vectors::new(&shape.options, data.into());
+        let center = shape.center(&vectors, &norms).unwrap();
+        let table = Table {
+            ids: (0..rows as i64).collect(),
+            vectors,
+            norms,
+        };
+        let part = ivf::build(&shape, &center, Bits::Five, table, Control::default()).unwrap();
+        let mut found = part.in_order().unwrap();
+        found.sort_unstable();
+        assert_eq!(found, (0..rows).collect::<Vec<_>>());
+        let lists = part.lists.clone().unwrap();
+        let order = lists.order.all().unwrap();
+        for place in [order[7], rows as u32] {
+            let mut order = order.to_vec();
+            order[3] = place;
+            let damaged = Part {
+                lists: Some(Lists {
+                    order: order.into(),
+                    ..lists.clone()
+                }),
+                ..part.clone()
+            };
+            assert!(matches!(damaged.in_order(), Err(Error::Corrupt { .. })));
+        }
+    }
+}
