@@ -54,7 +54,8 @@ export function toSummary({ dataset, conditions, entries }) {
   const shown = entries.filter(({ id }) => id !== "rulake-ids" && id !== "bare-index");
   return `Collections beside other stores in the process: \`npm run bench -- lake\`, ${conditions.date.slice(0, 10)}, the same machine;
 ${rows.toLocaleString("en")} records of ${dimensions} numbers, a text and two fields ([report](bench/results/lake-${name}.md)). Our bytes
-on disk are those of two generations, for reads of the past; \`retain: { generations: 1 }\` keeps one.
+on disk are those of two generations, for reads of the past; \`retain: { generations: 1 }\` keeps one. A store without
+syncs may lose acknowledged records when the power fails.
 
 ${tableOf(shown, rows)}`;
 }

@@ -101,25 +101,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::build::Shape;
     use crate::coded::ROUNDING;
     use crate::pack::BLOCK;
+    use crate::part::Codes;
     use crate::query::Query;
-    use crate::raw::Vectors;
-    use crate::rotate::Rotation;
+    use crate::sample::{Sample, uniform};
     use crate::scan::Scan;
-    use crate::table::Table;
     use crate::{Bits, BuildOptions, Control, Kind, Metric, validate};
 
     /// Uneven lengths, a common offset, heavy tails: nothing the rotation is told about.
     fn vectors(rows: usize, dimensions: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut next = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        };
+        let mut number = uniform(seed);
+        let mut next = move || 2.0 * number() - 1.0;
         (0..rows * dimensions)
             .map(|i| 0.3 + next() * (1.0 + (i % 7) as f32) + next().powi(9))
             .collect()
@@ -129,27 +122,24 @@ mod tests {
     fn slots_behind_the_last_row_are_never_near() {
         let (rows, dimensions) = (5, 64);
         let options = BuildOptions::new(Kind::RabitqAsym, dimensions, Metric::L2);
-        let shape = Shape {
-            rotation: Rotation::from_options(&options),
-            options,
-        };
         let data = vectors(rows, dimensions, 3);
-        let kernels = simd::kernels();
-        let norms = validate::norms_squared(kernels, Metric::L2, dimensions, &data).unwrap();
-        let raw = Vectors::new(&shape.options, data.clone().into());
-        let center = shape.center(&raw, &norms).unwrap();
-        let table = Table {
-            ids: (0..rows as i64).collect(),
-            vectors: raw,
-            norms: norms.clone(),
-        };
-        let part = shape.part(&center, table, Control::default()).unwrap();
+        let Sample {
+            shape,
+            center,
+            part,
+        } = Sample::build(options, &data);
         // As a file may say whose checksums are right.
-        let codes = crate::part::Codes {
+        let codes = Codes {
             add: vec![-1e9; BLOCK].into(),
             ..part.codes.clone().unwrap()
         };
-        let query = Query::new(&shape, &center, &data[..dimensions], norms[0], 3.0);
+        let query = Query::new(
+            &shape,
+            &center,
+            &data[..dimensions],
+            part.norms.at(0).unwrap(),
+            3.0,
+        );
         let estimator = query.estimator().unwrap();
         let scan = Scan {
             query: &query,
@@ -189,14 +179,9 @@ mod tests {
             let metric = [Metric::Cosine, Metric::InnerProduct, Metric::L2][metric];
             let bits = if five { Bits::Five } else { Bits::Eight };
             let options = BuildOptions { bits: Some(bits), seed, ..BuildOptions::new(Kind::RabitqPlus, dimensions, metric) };
-            let shape = Shape { rotation: Rotation::from_options(&options), options };
             let rows = 320;
             let data = vectors(rows, dimensions, seed);
-            let norms = validate::norms_squared(simd::kernels(), metric, dimensions, &data).unwrap();
-            let data = Vectors::new(&shape.options, data.into());
-            let center = shape.center(&data, &norms).unwrap();
-            let table = Table { ids: (0..rows as i64).collect(), vectors: data, norms };
-            let part = shape.part(&center, table, Control::default()).unwrap();
+            let Sample { shape, center, part } = Sample::build(options, &data);
             let codes = part.codes.as_ref().unwrap();
             let (mut sign_misses, mut full_misses, mut pairs) = (0, 0, 0);
             for vector in vectors(20, dimensions, !seed).chunks_exact(dimensions) {

@@ -226,16 +226,13 @@ fn factors(norm_squared: f64, dot: f64, length: f64, d: f64, cross: f32) -> Fact
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::uniform;
 
     /// Normal numbers: a random direction.
     fn residual(coordinates: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut next = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            ((state >> 40) + 1) as f32 / (1u64 << 24) as f32
-        };
+        let mut number = uniform(seed);
+        // Never 0, which has no logarithm.
+        let mut next = || number() + f32::EPSILON / 2.0;
         (0..coordinates)
             .map(|_| (-2.0 * next().ln()).sqrt() * (2.0 * PI * next()).cos())
             .collect()

@@ -43,6 +43,8 @@ mod rotate;
 mod route;
 mod row;
 mod rows;
+#[cfg(test)]
+mod sample;
 mod scan;
 mod search;
 mod section;

@@ -300,11 +300,8 @@ fn gather_codes(sources: &[(&Part, Vec<usize>)]) -> Result<Option<Codes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::Shape;
-    use crate::raw::Vectors;
-    use crate::rotate::Rotation;
-    use crate::table::Table;
-    use crate::{BuildOptions, Control, Error, Kind, ivf, validate};
+    use crate::sample::Sample;
+    use crate::{BuildOptions, Error, Kind};
 
     #[test]
     fn rows_in_one_place_and_in_none_are_damage() {
@@ -313,20 +310,7 @@ mod tests {
             .map(|i| (i * 37 % 101) as f32 - 50.0)
             .collect();
         let options = BuildOptions::new(Kind::RabitqIvf, dimensions, Metric::L2);
-        let shape = Shape {
-            rotation: Rotation::from_options(&options),
-            options,
-        };
-        let norms =
-            validate::norms_squared(simd::kernels(), Metric::L2, dimensions, &data).unwrap();
-        let vectors = Vectors::new(&shape.options, data.into());
-        let center = shape.center(&vectors, &norms).unwrap();
-        let table = Table {
-            ids: (0..rows as i64).collect(),
-            vectors,
-            norms,
-        };
-        let part = ivf::build(&shape, &center, Bits::Five, table, Control::default()).unwrap();
+        let part = Sample::build(options, &data).part;
         let mut found = part.in_order().unwrap();
         found.sort_unstable();
         assert_eq!(found, (0..rows).collect::<Vec<_>>());

@@ -203,13 +203,9 @@ impl Reckoning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::Shape;
-    use crate::ivf;
     use crate::query::Query;
-    use crate::raw::Vectors;
-    use crate::rotate::Rotation;
-    use crate::table::Table;
-    use crate::{Bits, BuildOptions, Control, Kind, validate};
+    use crate::sample::Sample;
+    use crate::{BuildOptions, Kind, validate};
 
     #[test]
     fn centroids_are_as_far_as_their_codes_tell_but_for_the_doubt() {
@@ -226,20 +222,12 @@ mod tests {
             .collect();
         for metric in [Metric::Cosine, Metric::InnerProduct, Metric::L2] {
             let options = BuildOptions::new(Kind::RabitqIvf, DIMENSIONS, metric);
-            let shape = Shape {
-                rotation: Rotation::from_options(&options),
-                options,
-            };
+            let Sample {
+                shape,
+                center,
+                part,
+            } = Sample::build(options, &data);
             let kernels = simd::kernels();
-            let norms = validate::norms_squared(kernels, metric, DIMENSIONS, &data).unwrap();
-            let vectors = Vectors::new(&shape.options, data.clone().into());
-            let center = shape.center(&vectors, &norms).unwrap();
-            let table = Table {
-                ids: (0..ROWS as i64).collect(),
-                vectors,
-                norms,
-            };
-            let part = ivf::build(&shape, &center, Bits::Five, table, Control::default()).unwrap();
             let lists = part.lists.as_ref().unwrap();
             let lengths = lists.lengths.all().unwrap();
             let (mut misses, mut pairs) = (0, 0);
