@@ -41,6 +41,13 @@ export declare class InputBuffer {
    * `OUT_OF_MEMORY`.
    */
   constructor(numbers: number, ids: number)
+  /**
+   * Has memory for the vectors' components `from..to` found on another thread, before they are appended on this one.
+   *
+   * # Errors
+   * None.
+   */
+  makeRoom(from: number, to: number): Promise<void>
   /** Copies a piece of the matrix. */
   appendVectors(piece: Float32Array): void
   /** Copies a piece of the ids, checked by JavaScript to be safe integers. */

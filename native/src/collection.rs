@@ -11,6 +11,7 @@ use rulake::{Batch, Collection, Commit, Durability, Lake, Selection, SnapshotId}
 use crate::collection_parameters::{
     CollectionCounts, HistoryColumns, IncludeParameters, VerifyResult, WriteResult,
 };
+use crate::deferred::Deferred;
 use crate::drop_later::DropLater;
 use crate::error::{Failure, Result};
 use crate::found::FoundRecords;
@@ -95,12 +96,12 @@ impl NativeCollection {
         env: &Env,
         start: impl FnOnce(Box<dyn FnOnce(Result<Commit>) + Send>),
     ) -> napi::Result<Object<'_>> {
-        let (deferred, promise) = env.create_deferred()?;
+        let (deferred, promise) = Deferred::new(env)?;
         start(Box::new(move |result| {
             pool::answer(move || {
-                deferred.resolve(move |env| match result {
+                deferred.settle(move |env| match result {
                     Ok(commit) => Ok(WriteResult::from(commit)),
-                    Err(failure) => Err(failure.into_js(&env)),
+                    Err(failure) => Err(failure.into_js(env)),
                 });
             });
         }));

@@ -1,19 +1,23 @@
 //! Vectors and ids on their way in, copied piece by piece.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Env;
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
-use crate::job::guarded;
-use crate::pool;
+use crate::job::{guarded, run_guarded};
+use crate::pages::Pages;
+use crate::pool::{self, Lane};
 
 /// Numbers copied out of JavaScript memory. JavaScript appends pieces small enough not to stall the event loop, then
 /// hands the buffer to one call, which empties it.
 #[napi]
 pub struct InputBuffer {
     rows: Mutex<Rows>,
+    /// Of the vectors.
+    pages: Arc<Pages>,
 }
 
 /// What an [`InputBuffer`] has collected.
@@ -37,10 +41,34 @@ impl InputBuffer {
             let mut rows = Rows::default();
             reserve(&mut rows.vectors, numbers)?;
             reserve(&mut rows.ids, ids)?;
-            Ok(Self {
-                rows: Mutex::new(rows),
-            })
+            let pages = Arc::new(Pages::of(&rows.vectors));
+            let rows = Mutex::new(rows);
+            Ok(Self { rows, pages })
         })
+    }
+
+    /// Has memory for the vectors' components `from..to` found on another thread, before they are appended on this one.
+    ///
+    /// # Errors
+    /// None.
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn make_room<'env>(
+        &self,
+        env: &'env Env,
+        from: f64,
+        to: f64,
+    ) -> napi::Result<Object<'env>> {
+        let pages = self.pages.clone();
+        let [from, to] = [from, to].map(|component| count(component) * size_of::<f32>());
+        run_guarded(
+            env,
+            Lane::Work,
+            move || {
+                pages.ask_for(from..to);
+                Ok(())
+            },
+            |_, ()| Ok(()),
+        )
     }
 
     /// Copies a piece of the matrix.
@@ -69,6 +97,7 @@ impl InputBuffer {
 impl InputBuffer {
     /// What was collected; the buffer is empty afterwards.
     pub fn take(&self) -> Rows {
+        self.pages.let_go();
         std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -83,12 +112,7 @@ impl Drop for InputBuffer {
 }
 
 fn reserve<T>(vec: &mut Vec<T>, items: f64) -> Result<()> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "lengths of arrays, saturating"
-    )]
-    let items = items as usize;
+    let items = count(items);
     vec.try_reserve_exact(items).map_err(|_| {
         let bytes = items.saturating_mul(size_of::<T>());
         Failure::new(
@@ -98,4 +122,13 @@ fn reserve<T>(vec: &mut Vec<T>, items: f64) -> Result<()> {
         .with("bytes", bytes)
         .hint("Add the rows in several calls.")
     })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "lengths of arrays, saturating"
+)]
+fn count(length: f64) -> usize {
+    length as usize
 }

@@ -3,7 +3,7 @@
 //! # Adding an asynchronous export
 //!
 //! ```ignore
-//! #[napi(ts_return_type = "Promise<number>")]                  // a deferred is typed `object` otherwise
+//! #[napi(ts_return_type = "Promise<number>")]                  // a promise is typed `object` otherwise
 //! pub fn count<'env>(&self, env: &'env Env, text: String, control: Option<&JobControl>) -> napi::Result<Object<'env>> {
 //!     let lake = self.lake.clone();                            // own everything: borrowed JS memory ends with the call
 //!     let control = JobControl::handle(control);
@@ -33,6 +33,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
 
+use crate::deferred::Deferred;
 use crate::error::{Failure, Result};
 use crate::pool::{self, Lane};
 
@@ -48,19 +49,17 @@ pub fn run_guarded<T, V, W, J>(
 ) -> napi::Result<Object<'_>>
 where
     T: Send + 'static,
-    V: ToNapiValue + 'static,
+    V: ToNapiValue,
     W: FnOnce() -> Result<T> + Send + 'static,
     J: FnOnce(&Env, T) -> napi::Result<V> + Send + 'static,
 {
-    let (deferred, promise) = env.create_deferred()?;
+    let (deferred, promise) = Deferred::new(env)?;
     pool::spawn(lane, move || {
         let outcome = catch(work);
         let settle = move || {
-            deferred.resolve(move |env: Env| match outcome {
-                // This closure is called from C: a panic must not leave it.
-                Ok(value) => catch_unwind(AssertUnwindSafe(|| into_js(&env, value)))
-                    .unwrap_or_else(|panic| Err(from_panic(&*panic).into_js(&env))),
-                Err(failure) => Err(failure.into_js(&env)),
+            deferred.settle(move |env| match outcome {
+                Ok(value) => into_js(env, value),
+                Err(failure) => Err(failure.into_js(env)),
             });
         };
         if lane == Lane::Work {
@@ -101,7 +100,7 @@ pub fn install_panic_hook() {
     }));
 }
 
-fn from_panic(panic: &(dyn Any + Send)) -> Failure {
+pub fn from_panic(panic: &(dyn Any + Send)) -> Failure {
     let text = panic
         .downcast_ref::<&str>()
         .copied()

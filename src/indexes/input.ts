@@ -11,6 +11,9 @@ import { unshared } from "./vectors.js";
 /** Numbers copied in one turn of the event loop: 1 MiB, well under a millisecond with its page faults. */
 const vectorPiece = 1 << 18;
 
+/** Numbers for which memory is found ahead of the copy: 16 MiB. */
+const roomAhead = 1 << 22;
+
 /** Ids checked and copied in one turn of the event loop. */
 const idPiece = 1 << 15;
 
@@ -69,8 +72,15 @@ async function copyVectors(
   steps: JobSteps | undefined,
 ): Promise<void> {
   const { length } = vectors;
+  let room = 0;
+  let more = length > vectorPiece ? buffer.makeRoom(0, roomAhead) : undefined;
   for (let start = 0; start < length; start += vectorPiece) {
     if (start > 0) {
+      if (start >= room) {
+        await more;
+        room += roomAhead;
+        more = room < length ? buffer.makeRoom(room, room + roomAhead) : undefined;
+      }
       await nextTurn();
       steps?.step({ phase: "copy", done: Math.floor(start / dimensions), total: length / dimensions });
       if (vectors.length !== length) throw changed(where, "vectors");
