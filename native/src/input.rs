@@ -8,7 +8,7 @@ use napi_derive::napi;
 
 use crate::error::{Failure, Result};
 use crate::job::{guarded, run_guarded};
-use crate::pages::Pages;
+use crate::pages::SparePages;
 use crate::pool::{self, Lane};
 
 /// Numbers copied out of JavaScript memory. JavaScript appends pieces small enough not to stall the event loop, then
@@ -17,7 +17,7 @@ use crate::pool::{self, Lane};
 pub struct InputBuffer {
     rows: Mutex<Rows>,
     /// Of the vectors.
-    pages: Arc<Pages>,
+    pages: Arc<SparePages>,
 }
 
 /// What an [`InputBuffer`] has collected.
@@ -41,7 +41,7 @@ impl InputBuffer {
             let mut rows = Rows::default();
             reserve(&mut rows.vectors, numbers)?;
             reserve(&mut rows.ids, ids)?;
-            let pages = Arc::new(Pages::of(&rows.vectors));
+            let pages = Arc::new(SparePages::of(&mut rows.vectors));
             let rows = Mutex::new(rows);
             Ok(Self { rows, pages })
         })
@@ -64,7 +64,7 @@ impl InputBuffer {
             env,
             Lane::Work,
             move || {
-                pages.ask_for(from..to);
+                pages.find(from..to);
                 Ok(())
             },
             |_, ()| Ok(()),
@@ -74,11 +74,10 @@ impl InputBuffer {
     /// Copies a piece of the matrix.
     #[napi(catch_unwind)]
     pub fn append_vectors(&self, piece: &[f32]) {
-        self.rows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .vectors
-            .extend_from_slice(piece);
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pages
+            .claim(size_of_val(&*rows.vectors) + size_of_val(piece));
+        rows.vectors.extend_from_slice(piece);
     }
 
     /// Copies a piece of the ids, checked by JavaScript to be safe integers.

@@ -1,70 +1,70 @@
-//! Pages of memory: asked of the system before they are written to, and given back before they are freed.
+//! Pages of memory: found before they are needed, and given back before they are freed.
 //!
 //! The first write to a page waits until the system has found memory for it. That takes less than a microsecond, unless the
 //! system runs on a virtual machine whose host has to find it first: then a megabyte can hold up a thread for milliseconds.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
-
-/// Bytes of a page or several: pages are at most so large on every Linux we build for.
-#[cfg(target_os = "linux")]
-const PAGE: usize = 64 << 10;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes given back at a time.
 #[cfg(target_os = "linux")]
 const PIECE: usize = 1 << 20;
 
-/// Memory of a vector that one thread fills while others ask for its pages.
-#[derive(Default)]
-pub struct Pages {
-    /// Addresses, none once the vector belongs to somebody else.
-    addresses: Mutex<Range<usize>>,
+/// The spare memory of a vector that one thread fills while another finds the pages.
+pub struct SparePages {
+    spare: Mutex<Spare>,
 }
 
-impl Pages {
-    /// The memory of `vector` until [`Pages::let_go`], which comes before the vector grows, moves on, or is dropped.
-    pub fn of<T>(vector: &Vec<T>) -> Self {
-        let start = vector.as_ptr().addr();
-        let end = start + vector.capacity() * size_of::<T>();
+struct Spare {
+    start: *mut u8,
+    /// Bytes after `start` that are or will be written to.
+    used: usize,
+    /// Bytes after `start` that belong to the vector.
+    end: usize,
+}
+
+// SAFETY: what lies between `used` and `end` is only touched under the lock.
+unsafe impl Send for Spare {}
+
+impl SparePages {
+    /// The memory of an empty vector until [`SparePages::let_go`], which comes before it is dropped or moves its contents.
+    pub fn of<T>(vector: &mut Vec<T>) -> Self {
+        let spare = vector.spare_capacity_mut();
         Self {
-            addresses: Mutex::new(start..end),
+            spare: Mutex::new(Spare {
+                end: size_of_val(spare),
+                start: spare.as_mut_ptr().cast(),
+                used: 0,
+            }),
         }
     }
 
-    /// Nobody asks for pages after this call.
+    /// Nobody touches the first `bytes` after this call but their owner.
+    pub fn claim(&self, bytes: usize) {
+        self.lock().used = bytes;
+    }
+
+    /// Nobody touches any of it after this call but the owner.
     pub fn let_go(&self) {
-        *self
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = 0..0;
+        self.lock().end = 0;
     }
 
-    /// Asks for the pages of some of the bytes. What is written there stays, and where the system cannot, nothing happens.
-    #[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
-    pub fn ask_for(&self, bytes: Range<usize>) {
-        #[cfg(target_os = "linux")]
-        for offset in bytes.clone().step_by(PAGE) {
-            // Held for one page at a time, so that letting go takes no longer.
-            let addresses = self
-                .addresses
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let start = addresses.start.next_multiple_of(PAGE) + offset;
-            if offset + PAGE > bytes.end || start + PAGE > addresses.end {
-                return;
-            }
-            // SAFETY: these are pages of a vector that lives while the lock is held, and their contents stay the same.
-            let done = unsafe {
-                libc::madvise(
-                    std::ptr::without_provenance_mut(start),
-                    PAGE,
-                    libc::MADV_POPULATE_WRITE,
-                )
-            };
-            if done != 0 {
-                return;
+    /// Finds the pages of those of these bytes that are not claimed.
+    pub fn find(&self, bytes: Range<usize>) {
+        // No page is smaller; to look at one twice costs nothing.
+        const PAGE: usize = 4096;
+        for at in bytes.step_by(PAGE) {
+            // Held for a page at a time, so that claims do not wait for more.
+            let spare = self.lock();
+            if (spare.used..spare.end).contains(&at) {
+                // SAFETY: the byte belongs to the vector and to nobody else while the lock is held.
+                unsafe { spare.start.add(at).write_volatile(0) };
             }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Spare> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,6 +76,8 @@ impl Pages {
 pub unsafe fn give_back(block: *mut u8, bytes: usize) {
     #[cfg(target_os = "linux")]
     {
+        // Pages are at most so large on every Linux we build for, and several are as good as one.
+        const PAGE: usize = 64 << 10;
         let before = block.align_offset(PAGE);
         let end = (block.addr() + bytes) / PAGE * PAGE - block.addr();
         for at in (before..end).step_by(PIECE) {
@@ -110,25 +112,26 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_there_before_they_are_written_to() {
+    fn spare_pages_are_found_and_claimed_ones_left_alone() {
         let mut vector = Vec::with_capacity(BYTES);
-        vector.extend_from_slice(&[7; 10_000]);
-        let pages = Pages::of(&vector);
+        let pages = SparePages::of(&mut vector);
         assert!(there(&vector) < 0.1);
-        pages.ask_for(0..BYTES / 2);
+        pages.find(0..BYTES / 2);
         let half = there(&vector);
         assert!((0.4..0.6).contains(&half), "{half}");
-        pages.ask_for(BYTES / 2..2 * BYTES);
+        pages.claim(10_000);
+        vector.extend_from_slice(&[7; 10_000]);
+        pages.find(0..2 * BYTES);
         assert!(there(&vector) > 0.9);
         assert_eq!(vector, [7; 10_000]);
     }
 
     #[test]
     fn memory_that_was_let_go_is_left_alone() {
-        let vector = Vec::<u8>::with_capacity(BYTES);
-        let pages = Pages::of(&vector);
+        let mut vector = Vec::<u8>::with_capacity(BYTES);
+        let pages = SparePages::of(&mut vector);
         pages.let_go();
-        pages.ask_for(0..BYTES);
+        pages.find(0..BYTES);
         assert!(there(&vector) < 0.1);
     }
 
