@@ -6,13 +6,15 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
-use rulake::{CollectionOptions, IndexChoice, Lake, LakeOptions, Retention};
+use rulake::{BackgroundThread, CollectionOptions, IndexChoice, Lake, LakeOptions, Retention};
 
 use crate::collection::NativeCollection;
 use crate::drop_later::DropLater;
 use crate::error::{Category, Failure, Result, from_io};
 use crate::job::{guarded, run_guarded};
-use crate::pool::{self, Lane};
+use crate::pool::Lane;
+use crate::priority::yield_to_others;
+use crate::pulse::Pulse;
 use crate::replacement::NativeReplacement;
 use crate::session::NativeSession;
 
@@ -98,7 +100,12 @@ pub fn open_lake(
     path: Option<String>,
     options: LakeParameters,
 ) -> napi::Result<Object<'_>> {
-    rulake::on_background_thread(pool::yield_to_others);
+    rulake::on_background_thread(|kind| {
+        yield_to_others();
+        if kind == BackgroundThread::Job {
+            Pulse::keep_for_thread();
+        }
+    });
     run_guarded(
         env,
         Lane::Work,

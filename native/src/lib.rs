@@ -23,6 +23,8 @@ mod lake;
 mod pages;
 mod parameters;
 mod pool;
+mod priority;
+mod pulse;
 mod recommend;
 mod records;
 mod replacement;

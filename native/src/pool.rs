@@ -8,13 +8,15 @@
 //!   other queued jobs meanwhile, so a job holding a lock could find itself underneath a second job that wants the same
 //!   lock. A plain thread just waits, which makes it safe for a job to hold a lock across a parallel part.
 //!
-//! Threads of the work lane run at nice +10 and in long slices (Linux), so that the event loop and searches are scheduled
-//! before them, and at once.
+//! Threads of the work lane leave the CPU to the event loop and searches: see [`crate::priority`] and [`crate::pulse`].
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
+
+use crate::priority::yield_to_others;
+use crate::pulse::{self, Pulse};
 
 /// Which threads run a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub fn threads() -> usize {
 /// Queues a job. It runs at some later time on a thread of the lane; a panic inside it is swallowed.
 pub fn spawn(lane: Lane, job: impl FnOnce() + Send + 'static) {
     let guarded = move || {
+        let _pulse = (lane != Lane::Search).then(Pulse::keep);
         let _ = catch_unwind(AssertUnwindSafe(job));
     };
     if lane == Lane::Search && SEARCH.is_running() {
@@ -89,6 +92,9 @@ static BATCH: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
 });
 
 static WORK: LazyLock<Threads> = LazyLock::new(|| {
+    // A thread has the priority of the one that starts it, and may lower it only. No thread is low yet.
+    LazyLock::force(&ANSWERS);
+    pulse::start();
     // Parallel parts of any thread outside the batch lane land in the global pool. Nobody else uses the copy of
     // rayon linked into this library; should it exist already, it only lacks the name and the priority.
     let _ = rayon::ThreadPoolBuilder::new()
@@ -148,43 +154,6 @@ impl Threads {
                     .arrived
                     .wait(jobs)
                     .unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-    }
-}
-
-/// Puts the calling thread behind the event loop and searches for the CPU.
-pub fn yield_to_others() {
-    lower_priority(10);
-}
-
-/// Puts the calling thread behind everything else.
-pub fn yield_to_all() {
-    lower_priority(19);
-}
-
-#[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
-fn lower_priority(nice: i32) {
-    #[cfg(target_os = "linux")]
-    {
-        // A thread that wakes up takes the CPU at once from one whose slice is longer than its own (1.4 ms on two cores, if
-        // nothing else was said), and otherwise waits for the next tick, 4 ms at worst. The kernel heeds the length of slices
-        // from Linux 6.12 on; older ones take no notice.
-        let attributes = libc::sched_attr {
-            size: size_of::<libc::sched_attr>() as u32,
-            sched_policy: libc::SCHED_OTHER as u32,
-            sched_flags: 0,
-            sched_nice: nice,
-            sched_priority: 0,
-            sched_runtime: 3_000_000,
-            sched_deadline: 0,
-            sched_period: 0,
-        };
-        // SAFETY: `sched_setattr` reads the attributes. 0 stands for the calling thread, in `setpriority` as well
-        // (setpriority(2), "C library/kernel differences"); a refusal leaves the priority as it is.
-        unsafe {
-            if libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) != 0 {
-                libc::setpriority(libc::PRIO_PROCESS, 0, nice);
             }
         }
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rabitq::{Control, Index, Progress};
 
 use crate::job::catch;
-use crate::pool;
+use crate::priority::yield_to_all;
+use crate::pulse::Pulse;
 
 /// Longest rest between two pieces of work.
 const MAX_REST: Duration = Duration::from_millis(200);
@@ -17,7 +18,7 @@ static THREAD: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
     rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .thread_name(|_| "rulake-upkeep".to_owned())
-        .start_handler(|_| pool::yield_to_all())
+        .start_handler(|_| yield_to_all())
         .build()
         .ok()
 });
@@ -30,6 +31,7 @@ pub fn after_change(index: &Arc<Index>) {
     }
     let index = Arc::downgrade(index);
     thread.spawn(move || {
+        let _pulse = Pulse::keep();
         // The index stays as it was where a round fails; whoever reads or saves it meets the reason.
         let _ = catch(|| {
             while let Some(index) = index.upgrade().filter(|index| index.needs_upkeep()) {

@@ -91,6 +91,6 @@ pub use record::{Batch, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES, Record
 pub use scan::Scan;
 pub use session::Session;
 pub use snapshot::SnapshotId;
-pub use threads::on_background_thread;
+pub use threads::{BackgroundThread, on_background_thread};
 pub use verify::{Problem, VerifyReport};
 pub use witness::{Generation, WitnessVersion, Witnessed};

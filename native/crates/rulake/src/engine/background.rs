@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rabitq::Control;
 
 use super::Engine;
-use crate::threads::spawn_background;
+use crate::threads::{BackgroundThread, spawn_background};
 use crate::{compact, flush, grouping};
 
 /// Log bytes from which the newest records are flushed to a segment in the background.
@@ -88,7 +88,7 @@ impl Engine {
             return;
         }
         let engine = self.clone();
-        let started = spawn_background(name, move || {
+        let started = spawn_background(BackgroundThread::Job, name, move || {
             work(&engine);
             flag(&engine).store(false, Ordering::Release);
             // The writer may be waiting for that.

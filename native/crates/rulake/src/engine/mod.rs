@@ -5,7 +5,7 @@ mod background;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crate::history::Held;
 use crate::lock::Lock;
@@ -14,6 +14,7 @@ use crate::options::{Retention, Settings};
 use crate::queue::{Queue, Write};
 use crate::refresh::Seen;
 use crate::state::State;
+use crate::threads::{BackgroundThread, spawn_background};
 use crate::writer::Writer;
 use crate::{Error, Result, flush};
 
@@ -338,9 +339,9 @@ impl Engine {
         let mut writer = lock(&self.writer);
         if writer.is_none() && !self.queue.is_closed() {
             let engine = self.clone();
-            let thread = thread::Builder::new()
-                .name("rulake-writer".into())
-                .spawn(move || Writer::new(engine.clone(), engine.replayed).run());
+            let thread = spawn_background(BackgroundThread::Writer, "rulake-writer", move || {
+                Writer::new(engine.clone(), engine.replayed).run();
+            });
             *writer = Some(thread.map_err(|source| Error::Io {
                 path: self.dir.clone().unwrap_or_default(),
                 source,
