@@ -6,6 +6,7 @@ import * as a2a from "./commands/a2a.mjs";
 import * as build from "./commands/build.mjs";
 import * as churn from "./commands/churn.mjs";
 import * as filtered from "./commands/filtered.mjs";
+import * as loop from "./commands/loop.mjs";
 import * as overhead from "./commands/overhead.mjs";
 import * as recallQps from "./commands/recall-qps.mjs";
 import { writeSummary } from "./commands/summary.mjs";
@@ -35,6 +36,7 @@ const commands = {
   filtered,
   churn,
   overhead,
+  loop,
   lake,
   a2a,
   datasets: {

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { drifts, openChurnPlan } from "../datasets/churn-plan.mjs";
 import { chooseEntries } from "../lineup.mjs";
 import { toPoint } from "../measure/statistics.mjs";
-import { toMarkdown } from "../report/churn.mjs";
+import { STAGES, toMarkdown } from "../report/churn.mjs";
 import { churnPlot } from "../report/churn-plot.mjs";
 import { requestFor } from "../runner/request-for.mjs";
 import { writeResults } from "../runner/results-file.mjs";
@@ -14,8 +14,10 @@ import { prepareRuntimes, runStep } from "../runner/runtimes.mjs";
 /** @typedef {import("../measure/request.mjs").ChurnPlan} ChurnPlan */
 /** @typedef {import("../measure/request.mjs").ChurnResult} ChurnResult */
 
+/** @typedef {typeof STAGES[number]} Stage */
+
 /**
- * @typedef {Omit<ChurnResult, "before" | "after" | "reopened" | "fresh"> & Record<"before" | "after" | "reopened" | "fresh", Point[]> & { replaced: number; size: number }} Run
+ * @typedef {Omit<ChurnResult, Stage> & Record<Stage, Point[]> & { replaced: number; size: number }} Run
  */
 
 /** @typedef {{ queries: number; drift: Record<string, Run> }} Figures */
@@ -62,7 +64,7 @@ function measure(entry, dataset, plans, command, quick) {
   const options = { quick, step: /** @type {const} */ ("churn"), index, points, queries: QUERIES };
   const request = { ...requestFor(entry, dataset, options), seconds: quick ? 1 : 5 };
   const { queryCount } = request;
-  const named = (/** @type {ChurnResult["before"]} */ results) =>
+  const named = (/** @type {ChurnResult[Stage]} */ results = []) =>
     results.map((result, at) => toPoint(points[at] ?? {}, result, queryCount));
   mkdirSync(cache, { recursive: true });
   /** @type {Record<string, Run>} */
@@ -74,6 +76,7 @@ function measure(entry, dataset, plans, command, quick) {
         ...result,
         before: named(result.before),
         after: named(result.after),
+        settled: named(result.settled),
         reopened: named(result.reopened),
         fresh: named(result.fresh),
         replaced: churn.replaced * churn.rounds,
@@ -90,7 +93,7 @@ function measure(entry, dataset, plans, command, quick) {
 function print({ title, drift }) {
   console.log(title);
   for (const [name, run] of Object.entries(drift)) {
-    const recalls = /** @type {const} */ (["before", "after", "reopened", "fresh"]).map(
+    const recalls = STAGES.filter((stage) => run[stage].length > 0).map(
       (stage) =>
         `${stage} ${run[stage].map(({ recall, cpuQps }) => `${recall.toFixed(3)} at ${cpuQps.toFixed(0)}`).join(" | ")}`,
     );

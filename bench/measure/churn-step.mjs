@@ -57,17 +57,22 @@ export async function churn(createPeer, request) {
   const { add, remove } = changing(peer);
   const adding = { wall: 0, cpu: 0 };
   const deleting = { wall: 0, cpu: 0 };
+  // Gathered beforehand, for that would hold up the event loop as well.
+  const rounds = Array.from({ length: plan.rounds }, (_, round) => {
+    const from = round * plan.replaced;
+    const gone = order.slice(from, from + plan.replaced);
+    const come = order.slice(plan.size + from, plan.size + from + plan.replaced);
+    return { gone, come, vectors: vectorsOf(come) };
+  });
   const { longestMs } = await watchingLoop(async () => {
-    for (let round = 0; round < plan.rounds; round++) {
-      const from = round * plan.replaced;
-      const gone = order.slice(from, from + plan.replaced);
-      const come = order.slice(plan.size + from, plan.size + from + plan.replaced);
-      const vectors = vectorsOf(come);
+    for (const { gone, come, vectors } of rounds) {
       sumUp(deleting, await timed(() => remove(gone)));
       sumUp(adding, await timed(() => add(come, vectors)));
     }
   });
   const after = await measureAll(peer, plan.truthAfter, "");
+  const settlingSeconds = await peer.settle?.();
+  const settled = peer.settle && (await measureAll(peer, plan.truthAfter, ""));
   const saving = await timed(() => peer.save(index));
   const diskBytes = sizeOf(index);
   await peer.close?.();
@@ -83,10 +88,12 @@ export async function churn(createPeer, request) {
   return {
     before,
     after,
+    settled,
     reopened,
     fresh: anew,
     adding,
     deleting,
+    settlingSeconds,
     saving: { wall: saving.wall, cpu: saving.cpu },
     diskBytes,
     freshDiskBytes: sizeOf(spare),

@@ -95,10 +95,12 @@
  * @typedef {object} ChurnResult
  * @property {PointResult[]} before the rows at first
  * @property {PointResult[]} after all rounds
+ * @property {PointResult[] | undefined} settled when upkeep has caught up
  * @property {PointResult[]} reopened after saving (compaction, where the peer has it) and loading
  * @property {PointResult[]} fresh an index built of the rows that are there at the end
  * @property {Spent} adding of all rounds
  * @property {Spent} deleting of all rounds
+ * @property {number | undefined} settlingSeconds until upkeep has caught up
  * @property {Spent} saving
  * @property {number} diskBytes
  * @property {number} freshDiskBytes
@@ -127,6 +129,7 @@
  * @property {(rows: Int32Array, vectors: Float32Array) => unknown} [add] ids are row numbers
  * @property {(rows: Int32Array) => unknown} [remove]
  * @property {(k: number) => { id: string; what: string; call(query: Float32Array): unknown }[]} [ways] to call a search
+ * @property {() => Promise<number>} [settle] waits for upkeep in the background and says for how many seconds it went on
  * @property {() => unknown} [close] before the process ends or another index is built
  * @property {() => number} [memoryBytes]
  */

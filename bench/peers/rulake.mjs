@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { packageCopy } from "../install.mjs";
 
 /** @typedef {import("../../dist/index.mjs").VectorIndex} VectorIndex */
 /** @typedef {import("../measure/request.mjs").Peer} Peer */
+
+/** Upkeep that has changed nothing for so long has nothing left to do. */
+const QUIET_MS = 2000;
 
 /** @type {typeof import("../../dist/index.mjs")} */
 const rulake = await import(new URL("dist/index.mjs", packageCopy).href);
@@ -40,6 +44,16 @@ export function createPeer() {
     },
     add: (rows, vectors) => index.add(rows, vectors),
     remove: (rows) => index.delete(rows),
+    async settle() {
+      const start = performance.now();
+      let [state, changed] = ["", start];
+      while (performance.now() - changed < QUIET_MS) {
+        await sleep(50);
+        const now = JSON.stringify(index.stats());
+        if (now !== state) [state, changed] = [now, performance.now()];
+      }
+      return (changed - start) / 1e3;
+    },
     memoryBytes: () => index.memoryBytes,
     ways(k) {
       const ids = new Float64Array(k);

@@ -4,7 +4,13 @@ import { escaped, lookOf, marker, placeAndTime } from "./looks.mjs";
 const WIDTH = 1040;
 const HEIGHT = 460;
 const plot = { left: 84, top: 84, bottom: 400, gap: 48, width: 310 };
-const STAGE_NAMES = { before: "before", after: "after", reopened: "reopened", fresh: "built anew" };
+const STAGE_NAMES = {
+  before: "before",
+  after: "after",
+  settled: "settled",
+  reopened: "reopened",
+  fresh: "built anew",
+};
 
 /**
  * Recall through the stages, one panel for each drift, at the settings a user gets who sets nothing.
@@ -27,7 +33,10 @@ export function churnPlot({ dataset, entries, conditions, k }) {
     const lines = entries.map((entry) => {
       const run = entry.drift[name];
       if (run === undefined) return "";
-      const places = STAGES.map((stage, at) => ({ x: x(panel, at), y: y(run[stage][0]?.recall ?? lowest) }));
+      const places = STAGES.flatMap((stage, at) => {
+        const [point] = run[stage];
+        return point ? [{ x: x(panel, at), y: y(point.recall) }] : [];
+      });
       const { colour, shape } = lookOf(entry.id);
       const path = places.map(
         (place, at) => `${at === 0 ? "M" : "L"}${place.x.toFixed(1)} ${place.y.toFixed(1)}`,

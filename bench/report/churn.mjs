@@ -4,7 +4,7 @@ import { heading, megabytes, nameOf, settingsText, significant, table } from "./
 /** @typedef {import("../commands/churn.mjs").Measured} Measured */
 
 /** What is measured, in its order. */
-export const STAGES = /** @type {const} */ (["before", "after", "reopened", "fresh"]);
+export const STAGES = /** @type {const} */ (["before", "after", "settled", "reopened", "fresh"]);
 
 /** @param {Results} results */
 export function toMarkdown(results) {
@@ -12,12 +12,12 @@ export function toMarkdown(results) {
   const [run] = Object.values(entries[0]?.drift ?? {});
   return `${heading(results, "Replacing rows")}
 
-An index of ${run?.size.toLocaleString("en")} rows, of which ${run?.replaced.toLocaleString("en")} are deleted and as many others added, in rounds. Drift \`none\`: rows come and go by lot. Drift \`full\`: the rows nearest to one of them go first and the farthest come last, so that the new rows lie where there were none. Recall@${k} and queries per CPU second: before, after all rounds, after saving (with compaction, where the peer has it) and opening, and of an index built of the same rows anew.
+An index of ${run?.size.toLocaleString("en")} rows, of which ${run?.replaced.toLocaleString("en")} are deleted and as many others added, in rounds. Drift \`none\`: rows come and go by lot. Drift \`full\`: the rows nearest to one of them go first and the farthest come last, so that the new rows lie where there were none. Recall@${k} and queries per CPU second: before, right after all rounds, once upkeep in the background has caught up (where the peer has it), after saving (with compaction, where the peer has it) and opening, and of an index built of the same rows anew.
 
 ![recall by stage](${results.name}.svg)
 
 ${table(
-  ["index", "drift", "setting", "before", "after", "reopened", "built anew"],
+  ["index", "drift", "setting", "before", "after", "settled", "reopened", "built anew"],
   entries.flatMap((entry) =>
     Object.entries(entry.drift).flatMap(([drift, stages]) =>
       stages.before.map(({ settings }, at) => [
@@ -43,6 +43,7 @@ ${table(
     "adds / s",
     "deletes / s",
     "longest hold-up of the event loop ms",
+    "upkeep s",
     "save s",
     "MB on disk",
     "built anew",
@@ -62,7 +63,7 @@ ${table(
 function changeRow(
   entry,
   drift,
-  { replaced, adding, deleting, saving, diskBytes, freshDiskBytes, loopDelayMs },
+  { replaced, adding, deleting, settlingSeconds, saving, diskBytes, freshDiskBytes, loopDelayMs },
 ) {
   return [
     nameOf(entry),
@@ -71,6 +72,7 @@ function changeRow(
     Math.round(replaced / adding.wall),
     Math.round(replaced / deleting.wall),
     significant(loopDelayMs),
+    settlingSeconds === undefined ? "-" : significant(settlingSeconds),
     significant(saving.wall),
     megabytes(diskBytes),
     megabytes(freshDiskBytes),

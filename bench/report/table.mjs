@@ -3,7 +3,7 @@
 /**
  * The head of a report: the data, the machine, the code.
  *
- * @param {import("../runner/results-file.mjs").Results<unknown>} results
+ * @param {Pick<import("../runner/results-file.mjs").Results<unknown>, "dataset" | "conditions" | "entries">} results
  * @param {string} what
  */
 export function heading({ dataset, conditions, entries }, what) {
@@ -21,7 +21,7 @@ function loads(entries) {
   return `${Math.min(...all).toFixed(1)} to ${Math.max(...all).toFixed(1)}`;
 }
 
-/** @param {Pick<About, "title" | "version">} entry */
+/** @param {{ title: string; version?: string | undefined }} entry */
 export function nameOf({ title, version }) {
   return version ? `${title} ${version}` : title;
 }
