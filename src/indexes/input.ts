@@ -73,7 +73,8 @@ async function copyVectors(
 ): Promise<void> {
   const { length } = vectors;
   let room = 0;
-  let more = length > vectorPiece ? buffer.makeRoom(0, roomAhead) : undefined;
+  // Below that, another thread costs more than it saves.
+  let more = length > roomAhead ? buffer.makeRoom(0, roomAhead) : undefined;
   for (let start = 0; start < length; start += vectorPiece) {
     if (start > 0) {
       if (start >= room) {
