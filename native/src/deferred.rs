@@ -82,14 +82,13 @@ unsafe impl Send for Handle {}
 
 impl Handle {
     fn settle<V: ToNapiValue>(self, env: &Env, into_js: impl FnOnce(&Env) -> napi::Result<V>) {
-        // This is called from C, which a panic must not reach.
-        let outcome = catch_unwind(AssertUnwindSafe(|| into_js(env)))
-            .unwrap_or_else(|panic| Err(from_panic(&*panic).into_js(env)));
         // SAFETY: the doorbell calls on the thread of `env`, which has made the promise, and the handle ends here. All of
-        // these calls fail where an environment ends; nobody waits for the promise then.
+        // these calls fail where an environment ends; nobody waits for the promise then. A panic would reach C.
         unsafe {
-            let value = outcome.and_then(|value| V::to_napi_value(env.raw(), value));
-            match value {
+            let value = catch_unwind(AssertUnwindSafe(|| {
+                into_js(env).and_then(|value| V::to_napi_value(env.raw(), value))
+            }));
+            match value.unwrap_or_else(|panic| Err(from_panic(&*panic).into_js(env))) {
                 Ok(value) => {
                     sys::napi_resolve_deferred(env.raw(), self.0, value);
                 }
@@ -157,7 +156,9 @@ impl Environment {
                 let answer = lock(&answers).pop_front();
                 if let Some(answer) = answer {
                     answer(&call.env);
-                    Self::of(&call.env)?.wait_for_one_less(&call.env);
+                    if let Ok(Some(environment)) = call.env.get_instance_data::<Self>() {
+                        environment.wait_for_one_less(&call.env);
+                    }
                 }
                 Ok(())
             })?;

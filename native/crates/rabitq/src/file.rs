@@ -1,4 +1,4 @@
-//! The index file: a 4 KiB header, 64-byte aligned sections, a checksum for every 64 KiB of them.
+//! The index file: a 4 KiB header, 64-byte aligned sections, a checksum for every 4 KiB of them.
 //!
 //! Little-endian throughout. `docs/index-format.md` has the whole layout; version 1 files stay readable.
 
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use crate::build::Shape;
 use crate::curves::CURVES;
 use crate::halves::Halves;
-use crate::header::{HEADER_BYTES, Header, SectionEntry, Tag};
+use crate::header::{CHECK_BLOCK, HEADER_BYTES, Header, SectionEntry, Tag};
 use crate::lists::{Lists, layout, lengths, radii};
-use crate::mapped::{CHECK_BLOCK, MappedFile};
+use crate::mapped::MappedFile;
 use crate::pack::{self, BLOCK};
 use crate::part::{Codes, Part};
 use crate::raw::{RawRows, Stretch, Values};
@@ -57,6 +57,7 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
         path,
         map,
         HEADER_BYTES..header.body_end as usize,
+        header.check_block,
         checksums,
     ));
     let eager = match options.verify {
@@ -401,6 +402,7 @@ impl Body {
             lists: part.lists.as_ref().map_or(0, Lists::count) as u32,
             mean_error: codes.map_or(0.0, |codes| codes.mean_error),
             first_error: state.first_error,
+            check_block: CHECK_BLOCK,
             body_end,
             file_length: self.file.position(),
             table_checksum: crc32c::crc32c(&table),

@@ -3,14 +3,21 @@
 use std::path::Path;
 
 use crate::file::unsupported;
-use crate::mapped::CHECK_BLOCK;
 use crate::{Bits, BuildOptions, Error, Kind, Metric, RawPrecision, Result};
 
 /// Bytes of the header; the last four are its checksum.
 pub(crate) const HEADER_BYTES: usize = 4096;
 
 const MAGIC: &[u8; 8] = b"RBQINDEX";
-const VERSION: u32 = 1;
+/// The version that is written.
+const VERSION: u32 = 2;
+
+/// Bytes of the body covered by one checksum. A read of a few bytes checks that much first.
+pub(crate) const CHECK_BLOCK: usize = 4 << 10;
+
+/// The same in files of version 1, which differs in nothing else.
+const CHECK_BLOCK_1: usize = 64 << 10;
+
 const FIXED_BYTES: usize = 96;
 const ENTRY_BYTES: usize = 24;
 
@@ -97,6 +104,8 @@ pub(crate) struct Header {
     pub mean_error: f32,
     /// The same when all codes were made last.
     pub first_error: f32,
+    /// Bytes of the body covered by one checksum.
+    pub check_block: usize,
     /// End of the sections and start of the checksum table.
     pub body_end: u64,
     pub file_length: u64,
@@ -169,12 +178,18 @@ impl Header {
             return Err(corrupt("the header's checksum is wrong"));
         }
         let version = fields.u32();
-        if version != VERSION || fields.u32() as usize != HEADER_BYTES {
+        let check_block = match version {
+            1 => Some(CHECK_BLOCK_1),
+            VERSION => Some(CHECK_BLOCK),
+            _ => None,
+        };
+        let Some(check_block) = check_block.filter(|_| fields.u32() as usize == HEADER_BYTES)
+        else {
             return Err(unsupported(
                 path,
-                format!("index format {version}; this build reads format {VERSION}"),
+                format!("index format {version}; this build reads formats 1 to {VERSION}"),
             ));
-        }
+        };
         let (file_length, body_end, rows, center_rows, seed) = (
             fields.u64(),
             fields.u64(),
@@ -241,7 +256,7 @@ impl Header {
         }
         let checks = body_end
             .saturating_sub(HEADER_BYTES as u64)
-            .div_ceil(CHECK_BLOCK as u64);
+            .div_ceil(check_block as u64);
         if body_end < HEADER_BYTES as u64
             || body_end.checked_add(checks * 4) != Some(file_length)
             || rows > u64::from(u32::MAX)
@@ -256,6 +271,7 @@ impl Header {
             lists,
             mean_error,
             first_error,
+            check_block,
             body_end,
             file_length,
             table_checksum,

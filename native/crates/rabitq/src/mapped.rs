@@ -11,15 +11,14 @@ use rayon::prelude::*;
 
 use crate::{Error, Result};
 
-/// Bytes covered by one checksum.
-pub(crate) const CHECK_BLOCK: usize = 64 * 1024;
-
 /// A mapping and the checksums of its body.
 pub(crate) struct MappedFile {
     path: PathBuf,
     map: Mmap,
     /// Where the checked bytes begin and end.
     body: Range<usize>,
+    /// Binary logarithm of the bytes covered by one checksum: a shift is faster than a division.
+    block: u32,
     checksums: Vec<u32>,
     /// One bit a block: set once its checksum was found right.
     checked: Vec<AtomicU64>,
@@ -70,13 +69,21 @@ impl MappedFile {
         Ok(head)
     }
 
-    pub(crate) fn new(path: &Path, map: Mmap, body: Range<usize>, checksums: Vec<u32>) -> Self {
+    /// `checksums`: one for each `block` bytes of the body, a power of two.
+    pub(crate) fn new(
+        path: &Path,
+        map: Mmap,
+        body: Range<usize>,
+        block: usize,
+        checksums: Vec<u32>,
+    ) -> Self {
         let words = checksums.len().div_ceil(64);
         let checked = (0..words).map(|_| AtomicU64::new(0)).collect();
         Self {
             path: path.into(),
             map,
             body,
+            block: block.ilog2(),
             unchecked: AtomicUsize::new(checksums.len()),
             checksums,
             checked,
@@ -85,6 +92,11 @@ impl MappedFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Bytes that are checked together.
+    pub(crate) fn block(&self) -> usize {
+        1 << self.block
     }
 
     /// The error for contents that pass their checksum and still make no sense.
@@ -101,11 +113,15 @@ impl MappedFile {
         if self.unchecked.load(Ordering::Acquire) == 0 || range.is_empty() {
             return Ok(());
         }
-        let first = (range.start - self.body.start) / CHECK_BLOCK;
-        let last = (range.end - 1 - self.body.start) / CHECK_BLOCK;
-        for block in first..=last {
-            if self.checked[block / 64].load(Ordering::Acquire) >> (block % 64) & 1 == 0 {
-                self.check(block)?;
+        let first = (range.start - self.body.start) >> self.block;
+        let last = (range.end - 1 - self.body.start) >> self.block;
+        for word in first / 64..=last / 64 {
+            let from = first.saturating_sub(64 * word);
+            let to = last.min(64 * word + 63) - 64 * word;
+            let wanted = u64::MAX >> (63 - (to - from)) << from;
+            let missing = wanted & !self.checked[word].load(Ordering::Acquire);
+            if missing != 0 {
+                self.check_some(word, missing)?;
             }
         }
         Ok(())
@@ -118,15 +134,27 @@ impl MappedFile {
 
     /// Checks every block, in parallel.
     pub(crate) fn verify(&self) -> Result<()> {
-        (0..self.checksums.len())
+        (0..self.checked.len())
             .into_par_iter()
-            .try_for_each(|block| self.check(block))
+            .try_for_each(|word| {
+                let blocks = (self.checksums.len() - 64 * word).min(64);
+                self.check_some(word, u64::MAX >> (64 - blocks))
+            })
     }
 
+    /// Checks those blocks of a word of `checked` whose bits are set.
     #[cold]
+    fn check_some(&self, word: usize, mut blocks: u64) -> Result<()> {
+        while blocks != 0 {
+            self.check(64 * word + blocks.trailing_zeros() as usize)?;
+            blocks &= blocks - 1;
+        }
+        Ok(())
+    }
+
     fn check(&self, block: usize) -> Result<()> {
-        let start = self.body.start + block * CHECK_BLOCK;
-        let end = (start + CHECK_BLOCK).min(self.body.end);
+        let start = self.body.start + (block << self.block);
+        let end = (start + self.block()).min(self.body.end);
         let found = crc32c::crc32c(&self.map[start..end]);
         let expected = self.checksums[block];
         if found != expected {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::mapped::{CHECK_BLOCK, MappedFile};
+use crate::mapped::MappedFile;
 use crate::{Error, Result};
 
 /// So many reads here and there for each block of a section check most of its blocks.
@@ -170,7 +170,12 @@ impl<T: Plain> Section<T> {
 
     /// For so many reads here and there: if they would check most blocks anyway, that is done once and for all.
     pub(crate) fn scattered(&self, reads: usize) -> Result<Scattered<'_, T>> {
-        let at_once = reads >= READS_OF_BLOCK * self.bytes().div_ceil(CHECK_BLOCK);
+        let at_once = match self {
+            Self::Owned(_) => true,
+            Self::Mapped(mapped) => {
+                reads >= READS_OF_BLOCK * self.bytes().div_ceil(mapped.file.block())
+            }
+        };
         Ok(Scattered {
             section: self,
             checked: if at_once { self.all()? } else { &[] },

@@ -82,12 +82,19 @@ fn grouped_files_of_format_1_with_raw_rows_list_by_list_open() {
     check("format-1-ivf.rbq", Kind::RabitqIvf);
 }
 
+/// Format 2 has smaller blocks of checks.
+#[test]
+fn files_of_format_2_open() {
+    check("format-2-plus.rbq", Kind::RabitqPlus);
+    check("format-2-ivf.rbq", Kind::RabitqIvf);
+}
+
 #[test]
 #[ignore = "writes the files of the format that is current"]
 fn write() {
     for (name, kind) in [
-        ("format-1-plus.rbq", Kind::RabitqPlus),
-        ("format-1-ivf.rbq", Kind::RabitqIvf),
+        ("format-2-plus.rbq", Kind::RabitqPlus),
+        ("format-2-ivf.rbq", Kind::RabitqIvf),
     ] {
         let index =
             Index::build(vectors(), Some(&ids()), &options(kind), Control::default()).unwrap();

@@ -4,6 +4,7 @@ use crate::choices::Choices;
 
 const HEADER: usize = 4096;
 const CHECKED: usize = HEADER - 4;
+const VERSION: usize = 8;
 const FILE_LENGTH: usize = 16;
 const BODY_END: usize = 24;
 const TABLE_CHECKSUM: usize = 68;
@@ -14,7 +15,7 @@ const ENTRY: usize = 24;
 /// Offset and width of every header field.
 const FIELDS: [(usize, usize); 19] = [
     (0, 8),
-    (8, 4),
+    (VERSION, 4),
     (12, 4),
     (FILE_LENGTH, 8),
     (BODY_END, 8),
@@ -185,8 +186,13 @@ pub fn repair(bytes: &mut Vec<u8>, keep_length: bool) {
     if let Ok(end) = usize::try_from(get(bytes, BODY_END, 8))
         && (HEADER..=bytes.len()).contains(&end)
     {
+        let block = if get(bytes, VERSION, 4) == 1 {
+            64 << 10
+        } else {
+            4 << 10
+        };
         let sums: Vec<u8> = bytes[HEADER..end]
-            .chunks(64 << 10)
+            .chunks(block)
             .flat_map(|block| crc32c::crc32c(block).to_le_bytes())
             .collect();
         bytes.truncate(end);
