@@ -76,7 +76,8 @@ const WAITED_FOR: Record<Phase, string> = {
   total: "not the whole answer",
 };
 
-function tooLate(place: string, phase: Phase, ms: number): A2AError {
+/** The error of a deadline that has passed. */
+export function tooLate(place: string, phase: Phase, ms: number): A2AError {
   return new A2AError(`${place}: ${WAITED_FOR[phase]} within ${ms} ms`, {
     code: "DEADLINE_EXCEEDED",
     category: "transient",

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
 import type * as grpc from "@grpc/grpc-js";
 import { A2AError } from "../../errors.js";
-import { Call } from "./call.js";
+import { Call, tooLate } from "./call.js";
 import { type Credentials, createCredentials } from "./credentials.js";
 import { statusError } from "./grpc-status.js";
 import { createGuardedFetch, type GuardedFetchOptions } from "./guarded-fetch.js";
@@ -187,13 +187,17 @@ export class GuardedChannel {
     }
   }
 
-  /** One attempt for all calls that wait for it. Addresses are looked up again every time, and none outlives its check. */
+  /**
+   * One attempt for all calls that wait for it, and one deadline: a call that joins late ends with the others. Addresses
+   * are looked up again every time, and none outlives its check.
+   */
   async #connect(): Promise<grpc.Client> {
+    const { connectMs } = this.#limits;
     const client = await this.#newClient();
-    await settled(client.getChannel(), this.#grpc.connectivityState, this.#limits.connectMs);
-    if (this.#closed) {
+    const isSettled = await settles(client.getChannel(), this.#grpc.connectivityState, connectMs);
+    if (this.#closed || !isSettled) {
       client.close();
-      throw closed();
+      throw this.#closed ? closed() : tooLate(placeOf(this.#url), "connect", connectMs);
     }
     this.#client?.close();
     this.#client = client;
@@ -243,19 +247,19 @@ function tlsCredentials(
   return module.credentials.createFromSecureContext(context, { rejectUnauthorized: true });
 }
 
-/** Resolves when a channel is connected, has failed to, or has had its time. */
-function settled(
+/** Whether a channel is connected, or has failed to, within its time. */
+function settles(
   channel: ReturnType<grpc.Client["getChannel"]>,
   { READY, TRANSIENT_FAILURE, SHUTDOWN }: typeof grpc.connectivityState,
   ms: number,
-): Promise<void> {
+): Promise<boolean> {
   const deadline = Date.now() + ms;
-  const watch = (resolve: () => void) => {
+  const watch = (resolve: (isSettled: boolean) => void) => {
     const state = channel.getConnectivityState(true);
-    if (state === READY || state === TRANSIENT_FAILURE || state === SHUTDOWN) return resolve();
-    channel.watchConnectivityState(state, deadline, (late) => (late ? resolve() : watch(resolve)));
+    if (state === READY || state === TRANSIENT_FAILURE || state === SHUTDOWN) return resolve(true);
+    channel.watchConnectivityState(state, deadline, (late) => (late ? resolve(false) : watch(resolve)));
   };
-  return new Promise<void>(watch);
+  return new Promise(watch);
 }
 
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
