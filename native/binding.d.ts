@@ -45,7 +45,7 @@ export declare class InputBuffer {
    * Has memory for the vectors' components `from..to` found on another thread, before they are appended on this one.
    *
    * # Errors
-   * None.
+   * If the environment cannot make a promise.
    */
   makeRoom(from: number, to: number): Promise<void>
   /** Copies a piece of the matrix. */

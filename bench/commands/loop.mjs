@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { loadavg } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describeConditions } from "../machine.mjs";
@@ -13,13 +12,12 @@ import { resultsFolder } from "../runner/results-file.mjs";
  * @typedef {object} Results
  * @property {Omit<import("../datasets/dataset.mjs").Dataset, "folder">} dataset
  * @property {ReturnType<typeof describeConditions>} conditions
- * @property {import("../runner/results-file.mjs").About[]} entries
  * @property {Phase[]} phases
  */
 
 export const about = "how long long work holds up the event loop, beside a machine that is merely busy";
 
-const step = fileURLToPath(new URL("../measure/loop-step.mjs", import.meta.url));
+const program = fileURLToPath(new URL("../measure/loop-step.mjs", import.meta.url));
 const ROUNDS = 5;
 const CONTROL_MS = 10_000;
 
@@ -28,19 +26,22 @@ const CONTROL_MS = 10_000;
  * @param {import("../run.mjs").Options} options
  */
 export async function run({ folder, ...dataset }, { quick }) {
-  const texts = path.join(folder, "..", dataset.name, "base.txt");
+  const data = [folder, `${dataset.n}`, `${dataset.dimensions}`];
+  const steps = [
+    ["index", ...data],
+    ["lake", ...data, path.join(folder, "..", dataset.name, "base.txt")],
+    ["control", `${CONTROL_MS}`],
+  ];
   const conditions = describeConditions();
   /** @type {Map<string, Phase>} */
   const phases = new Map();
   for (let round = 0; round < (quick ? 1 : ROUNDS); round++) {
-    for (const what of ["index", "lake", "control"]) {
-      const rows = what === "control" ? CONTROL_MS : dataset.n;
-      const args = ["--expose-gc", step, what, folder, `${rows}`, `${dataset.dimensions}`, texts];
-      const { status, stdout } = spawnSync(process.execPath, args, {
+    for (const args of steps) {
+      const { status, stdout } = spawnSync(process.execPath, ["--expose-gc", program, ...args], {
         encoding: "utf8",
         stdio: ["ignore", "pipe", "inherit"],
       });
-      if (status !== 0) throw new Error(`the step '${what}' ended with ${status}`);
+      if (status !== 0) throw new Error(`the step '${args[0]}' ended with ${status}`);
       for (const { phase, longestMs, seconds } of JSON.parse(stdout)) {
         /** @type {Phase} */
         const all = phases.get(phase) ?? { phase, seconds: [], longestMs: [] };
@@ -51,16 +52,9 @@ export async function run({ folder, ...dataset }, { quick }) {
       }
     }
   }
-  const entry = {
-    id: "loop",
-    title: "rulake",
-    settings: {},
-    date: conditions.date,
-    loadAverage: loadavg()[0] ?? 0,
-  };
-  /** @type {Results} */
-  const results = { dataset, conditions, entries: [entry], phases: [...phases.values()] };
   if (quick) return;
+  /** @type {Results} */
+  const results = { dataset, conditions, phases: [...phases.values()] };
   mkdirSync(resultsFolder, { recursive: true });
   const file = path.join(resultsFolder, `loop-${path.basename(folder)}`);
   writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 1)}\n`);

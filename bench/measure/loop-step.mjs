@@ -6,12 +6,15 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readFloats } from "../datasets/matrix.mjs";
 import { packageCopy } from "../install.mjs";
+import { Records } from "../lake/records.mjs";
+import { timed } from "./clock.mjs";
 import { watchingLoop } from "./loop-delay.mjs";
 
 const RECORDS = 200_000;
 const BATCH = 1000;
 
-const [what = "", folder = "", rows = "", dimensions = "", texts = ""] = process.argv.slice(2);
+const [what = "", ...rest] = process.argv.slice(2);
+const place = mkdtempSync(path.join(tmpdir(), "bench-loop-"));
 
 /** @type {{ phase: string; longestMs: number; seconds: number }[]} */
 const phases = [];
@@ -20,75 +23,74 @@ const phases = [];
 async function watch(phase, work) {
   globalThis.gc?.();
   await sleep(200);
-  const started = performance.now();
-  const { longestMs } = await watchingLoop(work);
-  phases.push({ phase, longestMs, seconds: (performance.now() - started) / 1000 });
+  const { longestMs, result } = await watchingLoop(() => timed(work));
+  phases.push({ phase, longestMs, seconds: result.wall });
 }
 
-/** What other busy processes of low priority do to a Node.js that has nothing to do. */
-async function control() {
+/** @returns {Promise<typeof import("../../dist/index.mjs")>} */
+function rulake() {
+  return import(new URL("dist/index.mjs", packageCopy).href);
+}
+
+/**
+ * What other busy processes of low priority do to a Node.js that has nothing to do.
+ *
+ * @param {string} milliseconds
+ */
+async function control(milliseconds) {
   const busy = Array.from({ length: availableParallelism() }, () =>
     spawn(process.execPath, ["-e", `require("os").setPriority(10); for (;;);`]),
   );
   try {
     await sleep(500);
-    await watch("control", () => sleep(Number(rows)));
+    await watch("control", () => sleep(Number(milliseconds)));
   } finally {
     for (const one of busy) one.kill("SIGKILL");
   }
 }
 
-async function index() {
-  /** @type {typeof import("../../dist/index.mjs")} */
-  const { RabitqIvfIndex } = await import(new URL("dist/index.mjs", packageCopy).href);
-  const width = Number(dimensions);
-  const base = readFloats(path.join(folder, "base.f32"), { first: Number(rows) * width });
-  const place = mkdtempSync(path.join(tmpdir(), "bench-loop-"));
-  try {
-    /** @type {import("../../dist/index.mjs").RabitqIvfIndex | undefined} */
-    let built;
-    const build = async () => {
-      built = await RabitqIvfIndex.build(base, { dimensions: width, metric: "cosine" });
-    };
-    await watch("build", build);
-    await watch("save", () => built?.save(path.join(place, "index.rbq")));
-    await watch("close", () => built?.close());
-  } finally {
-    rmSync(place, { recursive: true });
-  }
+/** @param {string} folder @param {string} rows @param {string} width */
+async function index(folder, rows, width) {
+  const { RabitqIvfIndex } = await rulake();
+  const dimensions = Number(width);
+  const base = readFloats(path.join(folder, "base.f32"), { first: Number(rows) * dimensions });
+  /** @type {import("../../dist/index.mjs").RabitqIvfIndex | undefined} */
+  let built;
+  await watch("build", async () => {
+    built = await RabitqIvfIndex.build(base, { dimensions, metric: "cosine" });
+  });
+  await watch("save", () => built?.save(path.join(place, "index.rbq")));
+  await watch("close", () => built?.close());
 }
 
-async function lake() {
-  /** @type {typeof import("../../dist/index.mjs")} */
-  const { RuLake } = await import(new URL("dist/index.mjs", packageCopy).href);
-  const { Records } = await import("../lake/records.mjs");
-  const have = Number(rows);
-  const records = new Records(folder, texts, Number(dimensions), have);
-  const place = mkdtempSync(path.join(tmpdir(), "bench-loop-"));
-  try {
-    const store = await RuLake.open(path.join(place, "lake"));
-    const docs = await store.collection("docs");
-    await watch("ingest", async () => {
-      for (let from = 0; from < RECORDS; from += BATCH) {
-        const batch = Array.from({ length: BATCH }, (_, at) => {
-          const { vector, text, bucket, group } = records.at((from + at) % have);
-          return { id: `doc-${from + at}`, vector, text, metadata: { bucket, group } };
-        });
-        await docs.upsert(batch);
-        await sleep(0);
-      }
-    });
-    await watch("verify", () => docs.verify());
-    await watch("compact", () => docs.compact());
-    await watch("delete a tenth", () => docs.delete({ filter: { group: 3 } }));
-    await watch("compact again", () => docs.compact());
-    await watch("close the lake", () => store.close());
-  } finally {
-    rmSync(place, { recursive: true });
-  }
+/** @param {string} folder @param {string} rows @param {string} dimensions @param {string} texts */
+async function lake(folder, rows, dimensions, texts) {
+  const { RuLake } = await rulake();
+  const records = new Records(folder, texts, Number(dimensions), Number(rows));
+  const store = await RuLake.open(path.join(place, "lake"));
+  const docs = await store.collection("docs");
+  await watch("ingest", async () => {
+    for (let from = 0; from < RECORDS; from += BATCH) {
+      const batch = Array.from({ length: BATCH }, (_, at) => {
+        const { vector, text, bucket, group } = records.at((from + at) % records.rows);
+        return { id: `doc-${from + at}`, vector, text, metadata: { bucket, group } };
+      });
+      await docs.upsert(batch);
+      await sleep(0);
+    }
+  });
+  await watch("verify", () => docs.verify());
+  await watch("compact", () => docs.compact());
+  await watch("delete a tenth", () => docs.delete({ filter: { group: 3 } }));
+  await watch("compact again", () => docs.compact());
+  await watch("close the lake", () => store.close());
 }
 
-/** @type {Record<string, () => Promise<void>>} */
+/** @type {Record<string, (...rest: string[]) => Promise<void>>} */
 const steps = { control, index, lake };
-await steps[what]?.();
+try {
+  await steps[what]?.(...rest);
+} finally {
+  rmSync(place, { recursive: true });
+}
 console.log(JSON.stringify(phases));

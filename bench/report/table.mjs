@@ -3,21 +3,21 @@
 /**
  * The head of a report: the data, the machine, the code.
  *
- * @param {Pick<import("../runner/results-file.mjs").Results<unknown>, "dataset" | "conditions" | "entries">} results
+ * @param {Pick<import("../runner/results-file.mjs").Results<unknown>, "dataset" | "conditions"> & { entries?: About[] }} results
  * @param {string} what
  */
-export function heading({ dataset, conditions, entries }, what) {
+export function heading({ dataset, conditions, entries = [] }, what) {
   const { cpu, cores, memoryGiB, system, node, date, commit, modified, engine } = conditions;
   const older = entries.filter((entry) => entry.date < date).map(({ title }) => title);
   return `# ${what} on ${dataset.name}: ${dataset.n.toLocaleString("en")} x ${dataset.dimensions}
 
 ${dataset.source}.
-${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node.js ${node}, ${date.slice(0, 16)}Z, commit ${commit}${modified ? " with changes" : ""}, engine ${engine}, load average ${loads(entries)} (of the whole machine; on an idle one it is near 1).${older.length > 0 ? `\nFrom an earlier run: ${older.join("; ")}.` : ""}`;
+${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node.js ${node}, ${date.slice(0, 16)}Z, commit ${commit}${modified ? " with changes" : ""}, engine ${engine}, load average ${loads(entries.length > 0 ? entries : [conditions])} (of the whole machine; on an idle one it is near 1).${older.length > 0 ? `\nFrom an earlier run: ${older.join("; ")}.` : ""}`;
 }
 
-/** @param {About[]} entries */
-function loads(entries) {
-  const all = entries.map(({ loadAverage }) => loadAverage);
+/** @param {{ loadAverage?: number | undefined }[]} taken */
+function loads(taken) {
+  const all = taken.map(({ loadAverage }) => loadAverage ?? Number.NaN);
   return `${Math.min(...all).toFixed(1)} to ${Math.max(...all).toFixed(1)}`;
 }
 

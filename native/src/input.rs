@@ -50,7 +50,7 @@ impl InputBuffer {
     /// Has memory for the vectors' components `from..to` found on another thread, before they are appended on this one.
     ///
     /// # Errors
-    /// None.
+    /// If the environment cannot make a promise.
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn make_room<'env>(
         &self,

@@ -11,6 +11,7 @@ pub fn yield_to_all() {
 }
 
 /// Has the calling thread run as soon as it wakes up, for a moment.
+#[cfg(target_os = "linux")]
 pub fn go_first() {
     set(0, SHORT);
 }
@@ -19,6 +20,7 @@ pub fn go_first() {
 /// is longer than its own (1.4 ms on two cores, if nothing else was said). The kernel heeds the length of slices from Linux
 /// 6.12 on; older ones take no notice.
 const LONG: u64 = 3_000_000;
+#[cfg(target_os = "linux")]
 const SHORT: u64 = 100_000;
 
 #[cfg(not(target_os = "linux"))]

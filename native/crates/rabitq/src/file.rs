@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::build::Shape;
 use crate::curves::CURVES;
 use crate::halves::Halves;
-use crate::header::{CHECK_BLOCK, HEADER_BYTES, Header, SectionEntry, Tag};
+use crate::header::{HEADER_BYTES, Header, SectionEntry, Tag, Version};
 use crate::lists::{Lists, layout, lengths, radii};
 use crate::mapped::MappedFile;
 use crate::pack::{self, BLOCK};
@@ -57,7 +57,7 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
         path,
         map,
         HEADER_BYTES..header.body_end as usize,
-        header.check_block,
+        header.version.check_block(),
         checksums,
     ));
     let eager = match options.verify {
@@ -395,6 +395,7 @@ impl Body {
             .collect();
         self.file.write(&table)?;
         let header = Header {
+            version: Version::NEWEST,
             options: shape.options.clone(),
             rows: part.rows() as u64,
             center_rows: state.center.rows as u64,
@@ -402,7 +403,6 @@ impl Body {
             lists: part.lists.as_ref().map_or(0, Lists::count) as u32,
             mean_error: codes.map_or(0.0, |codes| codes.mean_error),
             first_error: state.first_error,
-            check_block: CHECK_BLOCK,
             body_end,
             file_length: self.file.position(),
             table_checksum: crc32c::crc32c(&table),
@@ -423,6 +423,7 @@ struct Checks {
 
 impl Checks {
     fn update(&mut self, mut bytes: &[u8]) {
+        const CHECK_BLOCK: usize = Version::NEWEST.check_block();
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(CHECK_BLOCK - self.filled));
             self.current = crc32c::crc32c_append(self.current, now);

@@ -9,17 +9,34 @@ use crate::{Bits, BuildOptions, Error, Kind, Metric, RawPrecision, Result};
 pub(crate) const HEADER_BYTES: usize = 4096;
 
 const MAGIC: &[u8; 8] = b"RBQINDEX";
-/// The version that is written.
-const VERSION: u32 = 2;
-
-/// Bytes of the body covered by one checksum. A read of a few bytes checks that much first.
-pub(crate) const CHECK_BLOCK: usize = 4 << 10;
-
-/// The same in files of version 1, which differs in nothing else.
-const CHECK_BLOCK_1: usize = 64 << 10;
-
 const FIXED_BYTES: usize = 96;
 const ENTRY_BYTES: usize = 24;
+
+/// Versions of the format, which differ in nothing but their blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    One = 1,
+    Two = 2,
+}
+
+impl Version {
+    /// The version that is written.
+    pub(crate) const NEWEST: Self = Self::Two;
+
+    /// Bytes of the body covered by one checksum. A read of a few bytes checks that much first.
+    pub(crate) const fn check_block(self) -> usize {
+        match self {
+            Self::One => 64 << 10,
+            Self::Two => 4 << 10,
+        }
+    }
+
+    fn from_number(number: u32) -> Option<Self> {
+        [Self::One, Self::Two]
+            .into_iter()
+            .find(|version| *version as u32 == number)
+    }
+}
 
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +111,7 @@ pub(crate) struct SectionEntry {
 /// The decoded header.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Header {
+    pub version: Version,
     pub options: BuildOptions,
     pub rows: u64,
     pub center_rows: u64,
@@ -104,8 +122,6 @@ pub(crate) struct Header {
     pub mean_error: f32,
     /// The same when all codes were made last.
     pub first_error: f32,
-    /// Bytes of the body covered by one checksum.
-    pub check_block: usize,
     /// End of the sections and start of the checksum table.
     pub body_end: u64,
     pub file_length: u64,
@@ -118,7 +134,7 @@ impl Header {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         let options = &self.options;
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&(self.version as u32).to_le_bytes());
         out.extend_from_slice(&(HEADER_BYTES as u32).to_le_bytes());
         out.extend_from_slice(&self.file_length.to_le_bytes());
         out.extend_from_slice(&self.body_end.to_le_bytes());
@@ -177,17 +193,13 @@ impl Header {
         if tail.u32() != crc32c::crc32c(&bytes[..HEADER_BYTES - 4]) {
             return Err(corrupt("the header's checksum is wrong"));
         }
-        let version = fields.u32();
-        let check_block = match version {
-            1 => Some(CHECK_BLOCK_1),
-            VERSION => Some(CHECK_BLOCK),
-            _ => None,
-        };
-        let Some(check_block) = check_block.filter(|_| fields.u32() as usize == HEADER_BYTES)
+        let (number, header_bytes) = (fields.u32(), fields.u32() as usize);
+        let Some(version) = Version::from_number(number).filter(|_| header_bytes == HEADER_BYTES)
         else {
+            let newest = Version::NEWEST as u32;
             return Err(unsupported(
                 path,
-                format!("index format {version}; this build reads formats 1 to {VERSION}"),
+                format!("index format {number}; this build reads formats 1 to {newest}"),
             ));
         };
         let (file_length, body_end, rows, center_rows, seed) = (
@@ -256,7 +268,7 @@ impl Header {
         }
         let checks = body_end
             .saturating_sub(HEADER_BYTES as u64)
-            .div_ceil(check_block as u64);
+            .div_ceil(version.check_block() as u64);
         if body_end < HEADER_BYTES as u64
             || body_end.checked_add(checks * 4) != Some(file_length)
             || rows > u64::from(u32::MAX)
@@ -264,6 +276,7 @@ impl Header {
             return Err(corrupt("the header's lengths contradict each other"));
         }
         Ok(Self {
+            version,
             options,
             rows,
             center_rows,
@@ -271,7 +284,6 @@ impl Header {
             lists,
             mean_error,
             first_error,
-            check_block,
             body_end,
             file_length,
             table_checksum,
