@@ -1,6 +1,6 @@
 import type { BatchHits } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
-import { nextTurn } from "../turns.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 
 /** Places copied out of the native side in one turn of the event loop: 768 KiB. */
 const piece = 1 << 16;
@@ -34,7 +34,7 @@ export async function readBatch(hits: BatchHits): Promise<BatchResult> {
   const ids = new Float64Array(length);
   const distances = new Float32Array(length);
   for (let start = 0; start < length; start += piece) {
-    if (start > 0) await nextTurn();
+    if (isTurnOver()) await nextTurn();
     hits.read(start, ids.subarray(start, start + piece), distances.subarray(start, start + piece));
   }
   return { ids, distances, k };

@@ -1,4 +1,5 @@
-import { nextTurn } from "../turns.js";
+import { isTurnOver, nextTurn } from "../turns.js";
+
 /**
  * How vectors are compared. `cosine` ignores lengths, `ip` is the inner product, `l2` the Euclidean distance.
  */
@@ -47,7 +48,7 @@ const hitPiece = 8192;
 export async function toHitsInTurns(pairs: Float64Array, metric: Metric): Promise<Hit[]> {
   const hits: Hit[] = [];
   for (let start = 0; start < pairs.length; start += 2 * hitPiece) {
-    if (start > 0) await nextTurn();
+    if (isTurnOver()) await nextTurn();
     const piece = pairs.subarray(start, start + 2 * hitPiece);
     for (const hit of toHits(piece, piece.length / 2, metric)) hits.push(hit);
   }

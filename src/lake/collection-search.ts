@@ -8,10 +8,11 @@ import { LakeError } from "../errors.js";
 import { fromNative } from "../indexes/failure.js";
 import type { Metric } from "../indexes/metric.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import { toFilterJson } from "./filter-json.js";
 import { pickVaried } from "./mmr.js";
 import { lakeCall } from "./native-call.js";
-import { type Answer, readHits, toHits, toInclude } from "./record-reader.js";
+import { type Answer, isLarge, readHits, toHits, toInclude } from "./record-reader.js";
 import type { CollectionHit, CollectionSearchOptions, MmrOptions } from "./records.js";
 import { checkDimensions } from "./vector.js";
 
@@ -95,7 +96,10 @@ export async function searchVector<Meta extends object>(
   } catch (error) {
     throw signal?.aborted ? error : fromNative(error, where, LakeError);
   }
-  if (Array.isArray(answer)) return toHits(answer, metric);
+  if (Array.isArray(answer)) {
+    if (isLarge(answer[2]) && isTurnOver()) await nextTurn();
+    return toHits(answer, metric);
+  }
   const [hits = []] = await readHits<Meta>(answer);
   return hits;
 }

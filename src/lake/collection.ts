@@ -43,7 +43,8 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
    * An array is one atomic batch. Any other iterable is committed in atomic batches of up to 10,000 records or 32 MB,
    * so memory stays bounded; if it fails midway the batches before remain (`error.context.committed` says how many
    * records, where the error is ours). The promise resolves when everything is durable. Leave an array alone until
-   * then; a record that is yielded is copied before the next is asked for.
+   * then; a record that is yielded is copied before the next is asked for. Calls under way together are committed in any
+   * order: await one before the next where that matters.
    *
    * @throws {@link LakeError} `DIMENSION_MISMATCH`, `NOT_FINITE`, `NORM_OUT_OF_RANGE`, `INVALID_ID`, `INVALID_RECORD`,
    * `BATCH_TOO_LARGE`, `READ_ONLY`, `WRITER_POISONED`, `WRITER_FENCED`, `CLOSED`, `IO`

@@ -1,7 +1,7 @@
 import type { IdBatch } from "../../native/binding.js";
 import { native } from "../native.js";
 import { describe } from "../options.js";
-import { nextTurn } from "../turns.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import { invalidArgument } from "./native-call.js";
 
 /** Ids handed to the native side in one turn of the event loop. */
@@ -12,7 +12,7 @@ export async function copyIds(ids: readonly string[], where: string): Promise<Id
   if (!Array.isArray(ids)) throw invalidArgument(where, "ids", "an array of strings", describe(ids));
   const batch = new (native().IdBatch)();
   for (let start = 0; start < ids.length; start += ID_PIECE) {
-    if (start > 0) await nextTurn();
+    if (isTurnOver()) await nextTurn();
     const piece: unknown[] = ids.slice(start, start + ID_PIECE);
     const wrong = piece.findIndex((id) => typeof id !== "string");
     if (wrong >= 0) {

@@ -303,7 +303,9 @@ function toDirectory(location: unknown, where: string): string | undefined {
     checkOptions(location, ["memory"], where);
     return undefined;
   }
-  if (typeof location !== "string" || location === "" || location.includes("\0")) {
+  // SQLite's name for memory would become a directory of that name.
+  const isPath = typeof location === "string" && !["", ":memory:"].includes(location);
+  if (!isPath || location.includes("\0")) {
     throw invalidArgument(where, "location", "a directory or { memory: true }", describe(location));
   }
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location)?.[1];

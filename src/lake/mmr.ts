@@ -1,4 +1,4 @@
-import { nextTurn } from "../turns.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 
 /** Multiplications in one turn of the event loop: about half a millisecond. */
 const TURN_PRODUCTS = 1 << 18;
@@ -37,10 +37,10 @@ export async function pickVaried(
 ): Promise<number[]> {
   const picking = pick(query, candidates, k, lambda);
   for (;;) {
+    if (isTurnOver()) await nextTurn();
+    signal?.throwIfAborted();
     const step = picking.next();
     if (step.done) return step.value;
-    await nextTurn();
-    signal?.throwIfAborted();
   }
 }
 

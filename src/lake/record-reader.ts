@@ -1,7 +1,7 @@
 import type { FoundPiece, FoundRecords } from "../../native/binding.js";
 import { type Metric, toScore } from "../indexes/metric.js";
 import { invalidOption, oneOf } from "../options.js";
-import { nextTurn } from "../turns.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "./records.js";
 
 /** Bytes fetched ahead by a scan. */
@@ -31,17 +31,25 @@ export function toInclude(include: readonly RecordPart[] | undefined, where: str
   };
 }
 
+/** Whether making objects of JSON takes more than some twenty microseconds: many answers may come in one turn. */
+export function isLarge(json: string): boolean {
+  return json.length > 1 << 13;
+}
+
 /** Makes records of what was found, in pieces that do not hold up the event loop. */
 export async function readRecords<Meta extends object>(
   found: string | FoundRecords,
 ): Promise<StoredRecord<Meta>[]> {
-  if (typeof found === "string") return JSON.parse(found);
+  if (typeof found === "string") {
+    if (isLarge(found) && isTurnOver()) await nextTurn();
+    return JSON.parse(found);
+  }
   const records: StoredRecord<Meta>[] = [];
   for (;;) {
+    if (isTurnOver()) await nextTurn();
     const piece = found.read();
     if (piece === null) return records;
     for (const record of toRecords<Meta>(piece)) records.push(record);
-    if (found.length > 0) await nextTurn();
   }
 }
 

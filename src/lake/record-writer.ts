@@ -4,15 +4,12 @@ import { LakeError } from "../errors.js";
 import { callNative } from "../indexes/failure.js";
 import { native } from "../native.js";
 import { describe, didYouMean } from "../options.js";
-import { nextTurn } from "../turns.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import type { RecordInput } from "./records.js";
-import { toVector } from "./vector.js";
+import { type VectorInput, vectorLength, writeVector } from "./vector.js";
 
 /** What one call into the native side may take: each of these costs well under a millisecond. */
 const PIECE = { records: 256, numbers: 1 << 17, characters: 1 << 17 };
-
-/** Milliseconds of work in one turn of the event loop. */
-const TURN_MS = 1.5;
 
 const PARTS = ["id", "vector", "text", "metadata"] as const;
 
@@ -25,7 +22,6 @@ let room: Float32Array<ArrayBuffer> | undefined;
 export class RecordWriter {
   readonly #where: string;
   #batch: UpsertBatch | undefined;
-  #turnStart = performance.now();
   #ids: string[] = [];
   #texts: (string | undefined)[] = [];
   #metadata: (string | undefined)[] = [];
@@ -60,7 +56,6 @@ export class RecordWriter {
    */
   add(record: RecordInput<object>): string {
     const at = this.#before + this.#records;
-    const where = this.#where;
     if (typeof record !== "object" || record === null || Array.isArray(record)) {
       throw this.#invalid(at, `expected an object, found ${describe(record)}`);
     }
@@ -71,18 +66,16 @@ export class RecordWriter {
       throw this.#invalid(at, `text must be a string, not ${describe(text)}`);
     }
     const json = metadata === undefined ? undefined : this.#json(metadata, at);
-    const numbers = vector === undefined ? noVector : toVector(vector, `records[${at}].vector`, where);
-    if (vector !== undefined && numbers.length === 0) {
-      throw this.#invalid(at, "the vector is empty; leave it out to store a record without one");
-    }
+    const length = vector === undefined ? 0 : this.#keep(vector, at);
     this.#ids.push(id);
     this.#texts.push(text);
     this.#metadata.push(json);
-    this.#keep(numbers);
+    this.#lengths.push(length);
+    this.#numbers += length;
     this.#records += 1;
     const characters = id.length + (text?.length ?? 0) + (json?.length ?? 0);
     this.#characters += characters;
-    this.#bytes += characters + 4 * numbers.length;
+    this.#bytes += characters + 4 * length;
     return id;
   }
 
@@ -92,7 +85,7 @@ export class RecordWriter {
       this.#ids.length >= PIECE.records ||
       this.#numbers >= PIECE.numbers ||
       this.#characters >= PIECE.characters ||
-      performance.now() - this.#turnStart > TURN_MS
+      isTurnOver()
     );
   }
 
@@ -100,7 +93,6 @@ export class RecordWriter {
   async flush(): Promise<void> {
     this.#push();
     await nextTurn();
-    this.#turnStart = performance.now();
   }
 
   /** The batch; the writer is empty afterwards. */
@@ -114,9 +106,17 @@ export class RecordWriter {
     return batch;
   }
 
-  /** Copied at once: a generator may write the vectors of all its records into one array. */
-  #keep(vector: Float32Array): void {
-    const end = this.#numbers + vector.length;
+  /**
+   * Copies a vector behind the others and returns its length. At once: a generator may write the vectors of all its
+   * records into one array.
+   */
+  #keep(vector: VectorInput, at: number): number {
+    const name = `records[${at}].vector`;
+    const length = vectorLength(vector, name, this.#where);
+    if (length === 0) {
+      throw this.#invalid(at, "the vector is empty; leave it out to store a record without one");
+    }
+    const end = this.#numbers + length;
     if (this.#vectors === noVector && room !== undefined) {
       this.#vectors = room;
       room = undefined;
@@ -126,9 +126,8 @@ export class RecordWriter {
       larger.set(this.#vectors.subarray(0, this.#numbers));
       this.#vectors = larger;
     }
-    this.#vectors.set(vector, this.#numbers);
-    this.#lengths.push(vector.length);
-    this.#numbers = end;
+    writeVector(vector, this.#vectors.subarray(this.#numbers, end), name, this.#where);
+    return length;
   }
 
   #push(): void {

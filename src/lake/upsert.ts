@@ -1,6 +1,7 @@
 import type { UpsertBatch, WriteResult } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { checkSignal, describe, invalidOption } from "../options.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import { invalidArgument } from "./native-call.js";
 import { RecordWriter } from "./record-writer.js";
 import type { RecordInput, UpsertOptions, UpsertResult } from "./records.js";
@@ -37,6 +38,7 @@ export async function upsertRecords<Meta extends object>(
     return snapshot;
   };
   try {
+    if (isTurnOver()) await nextTurn();
     // Two loops: `for await` over a plain iterable would go through the microtask queue for each record.
     if (Symbol.asyncIterator in source) {
       for await (const record of source) if (add(record)) await turn();

@@ -13,24 +13,46 @@ export type VectorInput = Float32Array | readonly number[];
  * @throws {@link LakeError} `INVALID_ARGUMENT`
  */
 export function toVector(vector: VectorInput, name: string, where: string): Float32Array {
+  const length = vectorLength(vector, name, where);
+  if (types.isFloat32Array(vector)) return unshared(vector);
+  const out = new Float32Array(length);
+  writeVector(vector, out, name, where);
+  return out;
+}
+
+/**
+ * Numbers in a vector.
+ *
+ * @throws {@link LakeError} `INVALID_ARGUMENT`
+ */
+export function vectorLength(vector: VectorInput, name: string, where: string): number {
   if (types.isFloat32Array(vector)) {
     if (vector.length === 0) refuseDetached(vector, name, where);
-    return unshared(vector);
-  }
-  const numbers: unknown = vector;
-  if (!Array.isArray(numbers)) {
+  } else if (!Array.isArray(vector)) {
     throw new LakeError(
-      `${where}: ${name} must be a Float32Array or an array of numbers, not ${describe(numbers)}`,
+      `${where}: ${name} must be a Float32Array or an array of numbers, not ${describe(vector)}`,
       {
         code: "INVALID_ARGUMENT",
         context: { argument: name, expected: "Float32Array | number[]" },
-        hint: ArrayBuffer.isView(numbers) ? `Convert it with Float32Array.from(${name}).` : undefined,
+        hint: ArrayBuffer.isView(vector) ? `Convert it with Float32Array.from(${name}).` : undefined,
       },
     );
   }
-  const out = new Float32Array(numbers.length);
+  return vector.length;
+}
+
+/**
+ * Copies a vector to `out`, which has its length.
+ *
+ * @throws {@link LakeError} `INVALID_ARGUMENT`
+ */
+export function writeVector(vector: VectorInput, out: Float32Array, name: string, where: string): void {
+  if (types.isFloat32Array(vector)) {
+    out.set(vector);
+    return;
+  }
   for (let i = 0; i < out.length; i++) {
-    const number: unknown = numbers[i];
+    const number: unknown = vector[i];
     if (typeof number !== "number") {
       throw new LakeError(`${where}: ${name}[${i}] must be a number, not ${describe(number)}`, {
         code: "INVALID_ARGUMENT",
@@ -39,7 +61,6 @@ export function toVector(vector: VectorInput, name: string, where: string): Floa
     }
     out[i] = number;
   }
-  return out;
 }
 
 /** @throws {@link LakeError} `DIMENSION_MISMATCH` if the length is not the collection's, as far as that is known */

@@ -2,6 +2,7 @@ import type { Collection } from "../lake/collection.js";
 import type { Filter } from "../lake/filter.js";
 import { pickVaried } from "../lake/mmr.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "../lake/records.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import { type BatchOptions, upsertInBatches } from "./batches.js";
 import { copyCollection } from "./copy.js";
 import { chooseId, documentToRecord, type TextDocument } from "./documents.js";
@@ -68,6 +69,7 @@ export class DocumentStore<Meta extends object> {
     const ids: string[] = [];
     const make = async (start: number, end: number) => {
       const vectors = await vectorsOf(start, end);
+      if (isTurnOver()) await nextTurn();
       checkDimensions(this.collection, vectors[0]?.length);
       return vectors.map((vector, i) => {
         const document = documents[start + i] as TextDocument<Meta>;

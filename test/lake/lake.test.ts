@@ -143,6 +143,7 @@ describe("a lake", () => {
     const code = async (location: unknown, options?: object) =>
       (await failure(RuLake.open(location as string, options))).code;
     expect(await code("")).toBe("INVALID_ARGUMENT");
+    expect(await code(":memory:")).toBe("INVALID_ARGUMENT");
     expect(await code(7)).toBe("INVALID_ARGUMENT");
     expect(await code({ memory: false })).toBe("INVALID_ARGUMENT");
     expect(await code({ memory: true, path: "x" })).toBe("UNKNOWN_OPTION");
