@@ -27,10 +27,11 @@ const CONTROL_MS = 10_000;
  */
 export async function run({ folder, ...dataset }, { quick }) {
   const data = [folder, `${dataset.n}`, `${dataset.dimensions}`];
+  const records = [...data, path.join(folder, "..", dataset.name, "base.txt")];
   const steps = [
     ["index", ...data],
-    ["lake", ...data, path.join(folder, "..", dataset.name, "base.txt")],
-    ["control", `${CONTROL_MS}`],
+    ["lake", ...records],
+    ["control", `${CONTROL_MS}`, ...records],
   ];
   const conditions = describeConditions();
   /** @type {Map<string, Phase>} */

@@ -12,6 +12,8 @@ import { BUCKETS, GROUPS, Records } from "./records.mjs";
 const K = 10;
 const BATCH = 1000;
 const IN_FLIGHT = 64;
+/** So many times the records of single upserts are written with that many under way: it would be over in a moment. */
+const MORE = 20;
 /** Records made in a turn of the event loop. */
 const PIECE = 250;
 
@@ -51,8 +53,9 @@ async function write() {
     let concurrent;
     if (store.concurrent === true) {
       const spent = await timed(async () => {
+        const end = next + MORE * count;
         const worker = async () => {
-          while (next < 2 * count) await store.upsert([records.at(next++)]);
+          while (next < end) await store.upsert([records.at(next++)]);
         };
         await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
       });

@@ -12,6 +12,8 @@ import { watchingLoop } from "./loop-delay.mjs";
 
 const RECORDS = 200_000;
 const BATCH = 1000;
+/** About as long as a batch takes. */
+const UPSERT_MS = 14;
 
 const [what = "", ...rest] = process.argv.slice(2);
 const place = mkdtempSync(path.join(tmpdir(), "bench-loop-"));
@@ -32,18 +34,35 @@ function rulake() {
   return import(new URL("dist/index.mjs", packageCopy).href);
 }
 
+/** @param {Records} records @param {number} from */
+function batchOf(records, from) {
+  return Array.from({ length: BATCH }, (_, at) => {
+    const { vector, text, bucket, group } = records.at((from + at) % records.rows);
+    return { id: `doc-${from + at}`, vector, text, metadata: { bucket, group } };
+  });
+}
+
 /**
- * What other busy processes of low priority do to a Node.js that has nothing to do.
+ * What other busy processes of low priority do to a Node.js that has nothing to do, or makes the records of
+ * {@link lake} and drops them.
  *
- * @param {string} milliseconds
+ * @param {string} milliseconds @param {string} folder @param {string} rows @param {string} dimensions
+ * @param {string} texts
  */
-async function control(milliseconds) {
+async function control(milliseconds, folder, rows, dimensions, texts) {
+  const records = new Records(folder, texts, Number(dimensions), Number(rows));
   const busy = Array.from({ length: availableParallelism() }, () =>
     spawn(process.execPath, ["-e", `require("os").setPriority(10); for (;;);`]),
   );
   try {
     await sleep(500);
-    await watch("control", () => sleep(Number(milliseconds)));
+    await watch("control: only waiting", () => sleep(Number(milliseconds)));
+    await watch("control: making records", async () => {
+      for (let from = 0; from < RECORDS; from += BATCH) {
+        batchOf(records, from);
+        await sleep(UPSERT_MS);
+      }
+    });
   } finally {
     for (const one of busy) one.kill("SIGKILL");
   }
@@ -71,11 +90,7 @@ async function lake(folder, rows, dimensions, texts) {
   const docs = await store.collection("docs");
   await watch("ingest", async () => {
     for (let from = 0; from < RECORDS; from += BATCH) {
-      const batch = Array.from({ length: BATCH }, (_, at) => {
-        const { vector, text, bucket, group } = records.at((from + at) % records.rows);
-        return { id: `doc-${from + at}`, vector, text, metadata: { bucket, group } };
-      });
-      await docs.upsert(batch);
+      await docs.upsert(batchOf(records, from));
       await sleep(0);
     }
   });
