@@ -3,14 +3,32 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import { inRoot } from "./paths.mjs";
 import { setupOrExit } from "./setup.mjs";
 import { explain, report, run } from "./step.mjs";
 import { Tally, tallyCargo, tallyVitest } from "./tally.mjs";
 
-const heavy = process.argv.includes("--heavy");
-const echo = process.argv.includes("--verbose");
+const usage = `npm test              all that runs in minutes
+npm run test:heavy    large data, killed processes, emulated CPUs, fuzzing
+  -- --verbose        shows the output of the tools as it comes
+For a part, once all is built: npx vitest run test/lake, or cargo test in native/.`;
+
+const { heavy, verbose: echo } = readOptions();
 const total = new Tally();
+
+function readOptions() {
+  const flag = /** @type {const} */ ({ type: "boolean", default: false });
+  try {
+    const { values } = parseArgs({ options: { heavy: flag, verbose: flag, help: flag } });
+    if (!values.help) return values;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+    process.exit(2);
+  }
+}
 
 /** @param {string} name @param {import("./step.mjs").Outcome} outcome @param {Tally} tally */
 function conclude(name, outcome, tally) {

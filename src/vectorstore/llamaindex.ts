@@ -190,6 +190,9 @@ export class RuLakeVectorStore
    * `DIMENSION_MISMATCH`, `INVALID_K`, `CLOSED`
    */
   async query(query: VectorStoreQuery<RuLakeQueryParams>): Promise<VectorStoreQueryResult> {
+    if (typeof query !== "object" || query === null) {
+      throw invalidArgument("RuLakeVectorStore.query", "query", "a VectorStoreQuery", describe(query));
+    }
     const { queryEmbedding, similarityTopK: k, docIds, filters, mode, mmrThreshold } = query;
     const { minScore, recallTarget } = this.#options;
     checkOptions(query.customParams, QUERY_PARAMS, "RuLakeVectorStore.query, customParams");

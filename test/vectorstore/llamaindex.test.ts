@@ -268,6 +268,7 @@ describe("RuLakeVectorStore for LlamaIndex", () => {
     it("without an embedding are refused", async () => {
       const query = { queryStr: "keys", similarityTopK: 1, mode: VectorStoreQueryMode.DEFAULT };
       expect((await failure(store.query(query))).code).toBe("QUERY_EMBEDDING_MISSING");
+      expect((await failure(store.query(undefined as never))).code).toBe("INVALID_ARGUMENT");
     });
   });
 
