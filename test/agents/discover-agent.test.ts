@@ -6,6 +6,7 @@ import {
   type GuardedFetchOptions,
 } from "rulake/agents";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { bestOfThree } from "../timing.js";
 import { createAuthority } from "./certificates.js";
 import { everythingIn, failure, serve, serveTcp, serveTls, type TestServer } from "./hostile-server.js";
 import { cardOf, serveCard, signCard, signer } from "./signed-cards.js";
@@ -153,7 +154,7 @@ describe("hostile cards", () => {
     return code;
   }
 
-  it("that never come, drip, or are cut off end in time", async () => {
+  it("that never come, drip, or are cut off end in time", bestOfThree, async () => {
     const silent = await serveTcp((socket) => socket.resume());
     expect(await ends(find(silent.origin, { limits }))).toBe("DEADLINE_EXCEEDED");
     const dripping = await serve((_, response) => {

@@ -5,6 +5,7 @@ import { A2APeers, LakeConversations } from "rulake/agents";
 import { type A2AToolArtifact, createA2ATool, createA2ATools } from "rulake/langchain";
 import { describe, expect, it } from "vitest";
 import { scratchDirectory } from "../lake/scratch.js";
+import { bestOfThree } from "../timing.js";
 import { until } from "./hostile-server.js";
 import { scriptedPeer, task } from "./scripted-peer.js";
 import { connect, painter, served, signingKey } from "./served-agent.js";
@@ -92,7 +93,7 @@ describe("an agent of LangChain", () => {
     expect(dispatched).toEqual(["first ", "second"]);
   });
 
-  it("cancels the task when it is aborted", async () => {
+  it("cancels the task when it is aborted", bestOfThree, async () => {
     let reachedAt = 0;
     const { url } = await served(async function* ({ signal }) {
       yield "working";

