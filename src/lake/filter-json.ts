@@ -18,11 +18,18 @@ export function toFilterJson(filter: unknown, where: string): string | undefined
     return value;
   };
   try {
-    return JSON.stringify(filter, check);
+    return wellFormed(JSON.stringify(filter, check));
   } catch (error) {
     if (LakeError.isInstance(error)) throw error;
     throw invalidFilter(where, "the filter", (error as Error).message, error);
   }
+}
+
+/** Halves of surrogate pairs become U+FFFD, as they do in metadata and texts where these are compared. */
+function wellFormed(json: string): string {
+  if (!json.includes("\\ud")) return json;
+  // Of escapes with four digits `JSON.stringify` writes those of control characters and of such halves.
+  return json.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, half) => (half ? "\\ufffd" : escape));
 }
 
 function problemOf(value: unknown): string | undefined {

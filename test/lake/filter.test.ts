@@ -95,6 +95,63 @@ describe("a filter", () => {
     ]);
   });
 
+  it("finds what was changed since it was asked for last", async () => {
+    const changed = await lake.collection("changed");
+    const filter = { s: 1 };
+    const left = async () => {
+      const scanned: string[] = [];
+      for await (const record of changed.scan({ filter })) scanned.push(record.id);
+      return [await changed.count(filter), ids(await changed.search([1, 0], { filter })), scanned];
+    };
+    const record = { id: "x", vector: [1, 0], metadata: { s: 1 } };
+    await changed.upsert([record]);
+    expect(await left()).toEqual([1, ["x"], ["x"]]);
+    expect((await changed.delete({ filter })).deleted).toBe(1);
+    expect(await left()).toEqual([0, [], []]);
+    await lake.session(async (s) => {
+      const mine = s.collection("changed");
+      expect(await mine.count(filter)).toBe(0);
+      await mine.upsert([record]);
+      expect(await mine.count(filter)).toBe(1);
+      expect((await mine.delete({ filter })).deleted).toBe(1);
+      expect(await mine.count(filter)).toBe(0);
+      await mine.upsert([{ ...record, id: "y" }]);
+    });
+    expect(await left()).toEqual([1, ["y"], ["y"]]);
+    // Writes under way at once share a commit.
+    for (let round = 0; round < 100; round++) {
+      await changed.upsert([record]);
+      const writes = [changed.upsert([{ id: "busy" }]), changed.delete({ filter })];
+      await new Promise(setImmediate);
+      writes.push(changed.upsert([{ ...record, id: "late" }]), changed.delete({ filter }));
+      await Promise.all(writes);
+      const all = [];
+      for await (const { id, metadata } of changed.scan()) if (metadata?.s === 1) all.push(id);
+      expect(await changed.count(filter)).toBe(all.length);
+      expect(ids(await changed.search([1, 0], { filter })).sort()).toEqual(all.sort());
+    }
+  });
+
+  it("compares numbers exactly, and halves of surrogate pairs as they are stored", async () => {
+    const numbers = Array.from({ length: 400 }, (_, i) => Math.sin(i + 1) * 10 ** ((i % 40) - 20));
+    const exact = await lake.collection("exact");
+    await exact.upsert(numbers.map((x, i) => ({ id: `${i}`, metadata: { x } })));
+    for (let round = 0; round < 2; round++) {
+      for (const [i, x] of numbers.entries()) {
+        expect(ids(await exact.get([`${i}`]))).toEqual([`${i}`]);
+        expect(await exact.count({ x }), `${x}`).toBe(1);
+        expect(await exact.count({ x: { $gte: x, $lte: x } }), `${x}`).toBe(1);
+      }
+      await exact.compact();
+    }
+    const title = "cut \ud83d";
+    const path = "C:\\ud83d";
+    await exact.upsert([{ id: "cut", metadata: { title, path } }]);
+    expect(await exact.count({ title })).toBe(1);
+    expect(await exact.count({ path })).toBe(1);
+    expect(await exact.count({ title: { $startsWith: "cut \ud83d" } })).toBe(1);
+  });
+
   const wrong: [unknown, string][] = [
     [{ a: { $gtee: 1 } }, "did you mean '$gte'?"],
     [{ $orr: [] }, "did you mean '$or'?"],

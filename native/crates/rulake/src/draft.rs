@@ -80,6 +80,7 @@ impl Draft {
 
     /// Applies a batch that was checked.
     pub(crate) fn upsert(&mut self, batch: Batch) -> Result<()> {
+        self.state.forget_matches();
         if batch.dimensions != 0 {
             self.state.dimensions = Some(batch.dimensions);
         }
@@ -105,6 +106,7 @@ impl Draft {
 
     /// Removes rows; those that are not there are ignored. Gives how many were.
     pub(crate) fn delete(&mut self, rows: &[i64]) -> Result<usize> {
+        self.state.forget_matches();
         let mut deleted = 0;
         for &row in rows {
             if let Some(place) = self.state.locate(row)? {

@@ -111,6 +111,11 @@ impl State {
         }
     }
 
+    /// To be called before rows change: what satisfied a filter is of those that were.
+    pub(crate) fn forget_matches(&mut self) {
+        self.remembered = Mutex::default();
+    }
+
     /// Records.
     pub(crate) fn len(&self) -> usize {
         self.segments.iter().map(Live::len).sum::<usize>()
