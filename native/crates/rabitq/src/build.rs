@@ -1,5 +1,6 @@
 //! From raw vectors to a part, in parallel and the same for any number of threads.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -132,6 +133,7 @@ impl Shape {
             codes,
             lists: None,
             curves: vec![].into(),
+            length: OnceLock::new(),
         })
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::build::Shape;
 use crate::curves::CURVES;
@@ -131,6 +131,7 @@ pub(crate) fn open(path: &Path, file: &File, options: OpenOptions) -> Result<Ind
         curves: sections
             .optional(Tag::Curves, CURVES)?
             .unwrap_or_else(|| vec![].into()),
+        length: OnceLock::new(),
     };
     let state = State {
         first_error: header.first_error,

@@ -1,5 +1,6 @@
 //! Building a part with inverted lists.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
 use rayon::prelude::*;
@@ -210,6 +211,7 @@ pub(crate) fn arrange(
         codes: Some(codes),
         lists: None,
         curves: vec![].into(),
+        length: OnceLock::new(),
     };
     if let Some(codes) = &part.codes {
         let (starts, blocks) = (lists.starts.all()?, lists.blocks.all()?);

@@ -9,12 +9,12 @@ use crate::curves::{MIN_NEIGHBOURS, NEIGHBOURS, RECALLS, WIDEST, normal_width};
 use crate::lists::Lists;
 use crate::pack::{self, BLOCK};
 use crate::part::Part;
-use crate::query::Query;
+use crate::query::{Query, lengthened};
 use crate::route::{Reckoning, Route};
 use crate::scan::{Scan, Span};
 use crate::sweep::Sweep;
 use crate::topk::TopK;
-use crate::{Control, Result};
+use crate::{Control, Metric, Result};
 
 /// Parts of at most this many rows learn nothing: all their lists are visited, and bounds are as wide as a normal distribution
 /// wants them. There is little to save, and queries unlike the rows lose nothing.
@@ -155,7 +155,17 @@ fn run(
         return Ok(None);
     };
     let vector = raw.with(row, <[f32]>::to_vec)?;
-    let query = Query::new(shape, center, &vector, part.norms.at(row)?, TRUTH_WIDTH);
+    let norm_squared = part.norms.at(row)?;
+    // As a search does.
+    let lengthened = match shape.options.metric {
+        Metric::InnerProduct => lengthened(&vector, norm_squared, part.typical_length()?),
+        Metric::Cosine | Metric::L2 => None,
+    };
+    let (asked, asked_squared) = match &lengthened {
+        Some((longer, factor)) => (longer, f64::from(norm_squared) * factor * factor),
+        None => (&vector, f64::from(norm_squared)),
+    };
+    let query = Query::new(shape, center, asked, asked_squared as f32, TRUTH_WIDTH);
     let Some(estimator) = query.estimator().filter(|_| !query.is_directionless()) else {
         return Ok(None);
     };
@@ -219,7 +229,9 @@ fn run(
     }
     sweep.finish(&mut top, &mut ())?;
     let mut others = top.into_sorted();
-    others.retain(|candidate| candidate.row != row as u64);
+    // Copies of the row, too: a query has none, and they are found where it is.
+    let own = query.rank(&vector, norm_squared);
+    others.retain(|candidate| candidate.row != row as u64 && candidate.rank != own);
     let Some(last) = others.last() else {
         return Ok(None);
     };

@@ -1,6 +1,7 @@
 //! An immutable run of rows: ids, norms, and whichever of raw vectors and codes the kind keeps.
 
 use std::cmp::Ordering;
+use std::sync::OnceLock;
 
 use crate::columns::Columns;
 use crate::lists::Lists;
@@ -64,11 +65,28 @@ pub(crate) struct Part {
     pub lists: Option<Lists>,
     /// What was learned of the rows, see [`crate::curves::Curves`]; empty if nothing was.
     pub curves: Section<f32>,
+    /// See [`Part::typical_length`].
+    pub length: OnceLock<f32>,
 }
 
 impl Part {
     pub(crate) fn rows(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Length of a typical row: the root of the mean square of some.
+    pub(crate) fn typical_length(&self) -> Result<f32> {
+        const SOME: usize = 64;
+        if let Some(&length) = self.length.get() {
+            return Ok(length);
+        }
+        let (rows, some) = (self.rows(), self.rows().min(SOME));
+        let mut squares = 0.0;
+        for i in 0..some {
+            squares += f64::from(self.norms.at(i * rows / some)?);
+        }
+        let length = (squares / some.max(1) as f64).sqrt() as f32;
+        Ok(*self.length.get_or_init(|| length))
     }
 
     /// Asks for what comparing a row by its raw vector takes beside the vector, ahead of it.
@@ -244,6 +262,7 @@ impl Part {
             raw,
             lists: None,
             curves: vec![].into(),
+            length: OnceLock::new(),
         })
     }
 }

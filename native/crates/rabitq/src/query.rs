@@ -70,6 +70,26 @@ struct FullCode {
     words: Vec<i16>,
 }
 
+/// A query by product, multiplied so that it is about as long as a typical row, and by how much. Rows come in the same order
+/// for a query of any length, but one much shorter than they are would be lost in the rounding errors of the codes around
+/// it.
+///
+/// The factor is a power of two: products are those of the query itself when they are divided by it. Nothing for a query that
+/// is long enough, or has no length.
+pub(crate) fn lengthened(
+    vector: &[f32],
+    norm_squared: f32,
+    typical: f32,
+) -> Option<(Vec<f32>, f64)> {
+    let ratio = f64::from(typical) / f64::from(norm_squared).sqrt();
+    if !ratio.is_finite() || ratio < 2.0 {
+        return None;
+    }
+    let factor = ratio.log2().floor().exp2();
+    let longer = vector.iter().map(|&x| (f64::from(x) * factor) as f32);
+    Some((longer.collect(), factor))
+}
+
 impl<'a> Query<'a> {
     /// `vector` and its squared norm were validated; `epsilon` is the width of the error bound in deviations.
     pub(crate) fn new(

@@ -19,6 +19,9 @@ const AHEAD: usize = 6;
 /// By product, the best rows of a list lie so many radii beyond its centroid, about: long rows are found where lists are wide.
 const LEAD: f32 = 0.7;
 
+/// Least spread of a list, as a share of its distance. Copies of one row have none, and their distance is rounded.
+const LEAST_SPREAD: f32 = 1.0 / 32.0;
+
 /// The lists of a part in the order of their distance from a query, found a few at a time.
 pub(crate) struct Route<'a> {
     lists: &'a Lists,
@@ -178,16 +181,16 @@ impl Reckoning {
 
     /// Where the rows of a list lie, and the unit of their spread.
     pub(crate) fn spread(&self, stop: Stop, radius: f32) -> (f32, f32) {
-        match self.metric {
-            Metric::InnerProduct => (stop.distance, self.query_length * radius),
+        let distance = stop.distance;
+        let (middle, spread) = match self.metric {
+            Metric::InnerProduct => (distance, self.query_length * radius),
             Metric::Cosine | Metric::L2 => {
-                let distance = stop.distance.max(0.0);
-                (
-                    distance + radius * radius,
-                    2.0 * distance.sqrt() * radius + f32::MIN_POSITIVE,
-                )
+                let distance = distance.max(0.0);
+                (distance + radius * radius, 2.0 * distance.sqrt() * radius)
             }
-        }
+        };
+        let least = LEAST_SPREAD * distance.abs() + f32::MIN_POSITIVE;
+        (middle, spread.max(least))
     }
 
     /// A rank of rows in the terms of [`Stop::distance`].

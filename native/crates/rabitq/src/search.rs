@@ -5,12 +5,12 @@ use crate::bitset::Bitset;
 use crate::build::Shape;
 use crate::curves::{Curves, MIN_NEIGHBOURS, WIDEST, normal_width};
 use crate::observe::{Observer, Stage};
-use crate::query::Query;
+use crate::query::{self, Query};
 use crate::scan::Scan;
 use crate::state::State;
 use crate::topk::{Candidate, TopK};
 use crate::visit::{Extent, Measure, visit};
-use crate::{Control, Hit, Kind, Result, SearchOptions};
+use crate::{Control, Hit, Kind, Metric, Result, SearchOptions};
 
 /// Allowed rows below which comparing raw vectors beats scanning the codes of all: a raw row costs about this many codes.
 const RAW_ROW_COST: usize = 24;
@@ -68,6 +68,14 @@ pub(crate) fn nearest<O: Observer>(
     observer.spent(Stage::Filter, start);
     let start = observer.now();
     let effort = Effort::new(shape, state, &masks, k, options)?;
+    let lengthened = lengthened(shape, state, query, norm_squared)?;
+    let (query, norm_squared, factor) = match &lengthened {
+        Some((longer, factor)) => {
+            let norm_squared = f64::from(norm_squared) * factor * factor;
+            (&**longer, norm_squared as f32, *factor)
+        }
+        None => (query, norm_squared, 1.0),
+    };
     let query = Query::new(shape, &state.center, query, norm_squared, effort.width);
     observer.spent(Stage::Prepare, start);
     let mut scans = Vec::with_capacity(state.parts.len());
@@ -103,10 +111,27 @@ pub(crate) fn nearest<O: Observer>(
             let (scan, row) = locate(&scans, candidate.row);
             Ok(Hit {
                 id: scan.part.ids.at(row)?,
-                distance: query.distance(candidate.rank),
+                distance: query.distance(candidate.rank) / factor,
             })
         })
         .collect()
+}
+
+/// See [`query::lengthened`].
+fn lengthened(
+    shape: &Shape,
+    state: &State,
+    query: &[f32],
+    norm_squared: f32,
+) -> Result<Option<(Vec<f32>, f64)>> {
+    if shape.options.metric != Metric::InnerProduct || shape.options.effective_bits().is_none() {
+        return Ok(None);
+    }
+    let mut typical: f32 = 0.0;
+    for live in &state.parts {
+        typical = typical.max(live.part.typical_length()?);
+    }
+    Ok(query::lengthened(query, norm_squared, typical))
 }
 
 fn plan(shape: &Shape, k: usize, options: &SearchOptions<'_>) -> Plan {
