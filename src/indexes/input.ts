@@ -2,7 +2,7 @@ import { types } from "node:util";
 import type { InputBuffer } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { native } from "../native.js";
-import { nextTurn } from "../turns.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import { callNative } from "./failure.js";
 import { countIds, type IdFilter, isId, toId } from "./ids.js";
 import type { JobSteps } from "./job.js";
@@ -31,8 +31,12 @@ export interface Input {
   idsName?: string;
 }
 
+/** Ids that are checked and copied in some ten microseconds. */
+const fewIds = 1 << 10;
+
 /**
- * Copies vectors and ids for one native call. What fits a single piece is copied before this function first yields.
+ * Copies vectors and ids for one native call. Short lists of ids, and vectors that fit a piece, are copied before this
+ * function first yields.
  *
  * @throws {@link IndexError} `INVALID_ID`, `INVALID_ARGUMENT` (the input shrank meanwhile), `OUT_OF_MEMORY`, and what
  * `steps` throws
@@ -44,6 +48,7 @@ export async function copyInput(input: Input, where: string, steps?: JobSteps): 
   const buffer = callNative(where, () => new (native().InputBuffer)(numbers, idCount));
   // Ids first: an invalid one is found before the larger part is copied.
   if (ids !== undefined) {
+    if (idCount > fewIds && isTurnOver()) await nextTurn();
     for (const next of idPieces(ids, idCount, idsName, where)) {
       buffer.appendIds(next);
       if (next.length === idPiece) {

@@ -1,6 +1,7 @@
 import type { NativeCollection } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
+import { isTurnOver, nextTurn } from "../turns.js";
 import { type ArrowBatch, readBatch } from "./arrow.js";
 import { searchVector, searchVectors, toCollectionSearch } from "./collection-search.js";
 import { explainSearch } from "./explain.js";
@@ -139,7 +140,11 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
     const handle = this.open("searchBatch");
     const search = toCollectionSearch(options, where);
     if (!Array.isArray(vectors)) throw invalidArgument(where, "vectors", "an array", describe(vectors));
-    const queries = vectors.map((vector, i) => toVector(vector, `vectors[${i}]`, where));
+    const queries: Float32Array[] = [];
+    for (const [i, vector] of vectors.entries()) {
+      if (isTurnOver()) await nextTurn();
+      queries.push(toVector(vector, `vectors[${i}]`, where));
+    }
     return searchVectors<Meta>(handle, queries, search, where);
   }
 

@@ -29,7 +29,7 @@ export function toFilterJson(filter: unknown, where: string): string | undefined
 function wellFormed(json: string): string {
   if (!json.includes("\\ud")) return json;
   // Of escapes with four digits `JSON.stringify` writes those of control characters and of such halves.
-  return json.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, half) => (half ? "\\ufffd" : escape));
+  return json.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (found, half) => (half ? "\\ufffd" : found));
 }
 
 function problemOf(value: unknown): string | undefined {

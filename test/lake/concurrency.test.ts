@@ -26,6 +26,34 @@ describe("concurrent calls", () => {
     expect(together).toBeLessThan(alone);
   });
 
+  it("find no damage where a writer of another lake object removes what is not needed", async () => {
+    const place = scratch();
+    await using lake = await RuLake.open(place, { retain: { generations: 1 } });
+    const docs = await lake.collection("docs");
+    await docs.upsert([{ id: "first", vector: [1, 0] }]);
+    await using reading = await RuLake.open(place, { readOnly: true });
+    const seen = await reading.collection("docs");
+    let writing = true;
+    const writer = (async () => {
+      for (let i = 0; i < 300; i++) {
+        await docs.upsert([{ id: `r${i % 50}`, vector: [1, i] }], { durability: "buffered" });
+        await docs.compact();
+      }
+    })().finally(() => {
+      writing = false;
+    });
+    while (writing) {
+      await seen.refresh();
+      expect((await seen.verify()).problems).toEqual([]);
+      for (const { snapshot } of (await seen.history()).slice(-2)) {
+        const past = await seen.at(snapshot).catch((error) => error.code);
+        if (typeof past === "string") expect(past).toBe("SNAPSHOT_NOT_FOUND");
+        else await past.close();
+      }
+    }
+    await writer;
+  });
+
   it("see whole batches while others write and checkpoints are made", async () => {
     await using lake = await RuLake.open(scratch());
     const docs = await lake.collection<{ round: number }>("docs");

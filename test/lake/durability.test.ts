@@ -366,6 +366,17 @@ describe("a reopened collection", () => {
     await again.lake.close();
   });
 
+  it("finds with verify() that its files are gone", async () => {
+    const place = scratch();
+    await using lake = await RuLake.open(place);
+    const docs = await lake.collection("docs");
+    await docs.upsert([{ id: "a" }]);
+    await docs.compact();
+    expect((await docs.verify()).ok).toBe(true);
+    rmSync(path.join(place, "docs"), { recursive: true });
+    expect((await docs.verify()).ok).toBe(false);
+  });
+
   it("finds damage under its feet with verify()", async () => {
     const place = await sample();
     const { lake, docs } = await openDocs(place);

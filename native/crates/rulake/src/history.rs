@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::manifest::{self, Manifest};
-use crate::pin::Pin;
+use crate::pin::{Pin, unless_gone};
 use crate::replay::{Mode, replay};
 use crate::snapshot::SnapshotId;
 use crate::state::State;
@@ -24,7 +24,7 @@ pub struct HistoryEntry {
 /// The newest states, oldest first.
 pub(crate) fn list(engine: &Arc<Engine>, limit: usize) -> Result<Vec<HistoryEntry>> {
     let mut found: BTreeMap<SnapshotId, Option<u64>> = BTreeMap::new();
-    // Nothing is removed meanwhile.
+    // Nothing is removed meanwhile, but by a writer in another process.
     let head = engine.head();
     let now = engine.state();
     for state in engine.remembered() {
@@ -34,16 +34,18 @@ pub(crate) fn list(engine: &Arc<Engine>, limit: usize) -> Result<Vec<HistoryEntr
         let logs = wal::list(&wal::dir(dir))?;
         for (header, path) in &logs {
             let end = wal::fence(&logs, *header).min(now.sequence.saturating_add(1));
-            wal::read_log(path, *header, |entry| {
+            unless_gone(wal::read_log(path, *header, |entry| {
                 if entry.sequence < end {
                     found.insert(SnapshotId::new(entry.committed, entry.sequence), None);
                 }
                 Ok(())
-            })?;
+            }))?;
         }
         let mut oldest = None;
         for generation in manifest::generations(dir)? {
-            let (manifest, _) = manifest::read(dir, generation)?;
+            let Some((manifest, _)) = unless_gone(manifest::read(dir, generation))? else {
+                continue;
+            };
             oldest.get_or_insert(manifest.sequence);
             found.insert(snapshot(&manifest), Some(generation));
         }
@@ -90,7 +92,9 @@ pub(crate) fn at(engine: &Arc<Engine>, wanted: SnapshotId) -> Result<Arc<State>>
     let head = engine.head();
     // The last generation before it leaves the least to replay.
     for generation in manifest::generations(dir)?.into_iter().rev() {
-        let pin = Pin::new(dir, generation)?;
+        let Some(pin) = Pin::try_new(dir, generation)? else {
+            continue;
+        };
         let (manifest, _) = manifest::read(dir, generation)?;
         if manifest.sequence > wanted.sequence() {
             continue;

@@ -13,6 +13,14 @@ pub(crate) struct Pin {
 }
 
 impl Pin {
+    /// Holds a generation that was there a moment ago, unless the writer has removed it since.
+    ///
+    /// # Errors
+    /// `IO`.
+    pub(crate) fn try_new(dir: &Path, generation: u64) -> Result<Option<Self>> {
+        unless_gone(Self::new(dir, generation))
+    }
+
     /// Holds a generation.
     ///
     /// # Errors
@@ -28,6 +36,15 @@ impl Pin {
         // It may have gone between opening and locking.
         std::fs::metadata(&path).at(&path)?;
         Ok(Self { _manifest: file })
+    }
+}
+
+/// Nothing where a file is gone that a writer in another process may remove.
+pub(crate) fn unless_gone<T>(done: Result<T>) -> Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.code() == "FILE_NOT_FOUND" => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -9,9 +9,13 @@ use rabitq::{Control, Index, OpenOptions, Verify};
 use crate::engine::Engine;
 use crate::filter::View;
 use crate::manifest::{self, FileEntry, SegmentEntry};
+use crate::pin::Pin;
 use crate::segment::{INDEX_FILE, Live, directory};
 use crate::state::State;
 use crate::{Error, Result, digest, wal};
+
+/// A writer in another process may have removed all the generations that were listed, when these are looked at.
+const ATTEMPTS: usize = 8;
 
 /// What was read and what was wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,19 +63,29 @@ impl VerifyReport {
     }
 }
 
-/// Checks the files of a collection while nothing removes them, and the state in memory.
+/// Checks the files of a collection, and the state in memory.
 pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
     let control = Control {
         cancel,
         progress: None,
     };
-    // No generation may come or go meanwhile.
+    // No generation may come or go meanwhile; a writer in another process leaves alone what is held.
     let head = engine.head();
     let state = engine.state();
     report.records = state.len();
     if let Some(dir) = engine.dir() {
-        check_generations(&mut report, dir, control)?;
+        let mut checked = None;
+        for _ in 0..ATTEMPTS {
+            checked = checked.max(check_generations(&mut report, dir, control)?);
+            if checked.is_some() {
+                break;
+            }
+        }
+        let known = head.as_ref().map(|head| head.manifest.generation);
+        if let Some(known) = known.filter(|_| checked < known) {
+            report.problem(&manifest::path(dir, known), "it is gone");
+        }
         check_logs(&mut report, dir)?;
     }
     drop(head);
@@ -101,13 +115,28 @@ fn check_state(
     Ok(())
 }
 
-fn check_generations(report: &mut VerifyReport, dir: &Path, control: Control<'_>) -> Result<()> {
+/// Gives the newest generation that was there.
+fn check_generations(
+    report: &mut VerifyReport,
+    dir: &Path,
+    control: Control<'_>,
+) -> Result<Option<u64>> {
+    let mut newest = None;
     let mut parent: Option<(u64, String)> = None;
     // Generations share most of their files.
     let mut seen = HashSet::new();
     for generation in manifest::generations(dir)? {
         control.check()?;
         let path = manifest::path(dir, generation);
+        let _pin = match Pin::try_new(dir, generation) {
+            Ok(Some(pin)) => pin,
+            Ok(None) => continue,
+            Err(error) => {
+                report.note(&path, error)?;
+                continue;
+            }
+        };
+        newest = Some(generation);
         report.files += 1;
         report.bytes += std::fs::metadata(&path).map_or(0, |meta| meta.len());
         let (manifest, digest) = match manifest::read(dir, generation) {
@@ -139,7 +168,7 @@ fn check_generations(report: &mut VerifyReport, dir: &Path, control: Control<'_>
         }
         parent = Some((generation, digest));
     }
-    Ok(())
+    Ok(newest)
 }
 
 fn check_file(report: &mut VerifyReport, dir: &Path, file: &FileEntry) -> Result<()> {
@@ -219,6 +248,8 @@ fn check_logs(report: &mut VerifyReport, dir: &Path) -> Result<()> {
                     report.problem(path, format!("a damaged record at offset {}", tail.good));
                 }
             }
+            // A writer in another process needs it no more.
+            Err(error) if error.code() == "FILE_NOT_FOUND" => {}
             Err(error) => report.note(path, error)?,
         }
     }
