@@ -366,6 +366,24 @@ describe("a reopened collection", () => {
     await again.lake.close();
   });
 
+  it("refuses the logs of another collection", async () => {
+    const place = scratch();
+    const lake = await RuLake.open(place);
+    for (const name of ["x", "y"]) await (await lake.collection(name)).upsert([{ id: name }]);
+    await lake.close();
+    const [x, y] = ["x", "y"].map((name) => {
+      const folder = path.join(place, name, "wal");
+      return readdirSync(folder).map((file) => path.join(folder, file))[0] as string;
+    }) as [string, string];
+    const bytes = readFileSync(x);
+    writeFileSync(x, readFileSync(y));
+    writeFileSync(y, bytes);
+    await using swapped = await RuLake.open(place);
+    const error = await failure(swapped.collection("x"));
+    expect(error.code).toBe("CORRUPT_FILE");
+    expect(error.message).toContain("another collection");
+  });
+
   it("finds with verify() that its files are gone", async () => {
     const place = scratch();
     await using lake = await RuLake.open(place);

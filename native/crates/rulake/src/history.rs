@@ -31,7 +31,7 @@ pub(crate) fn list(engine: &Arc<Engine>, limit: usize) -> Result<Vec<HistoryEntr
         found.insert(state.snapshot(), None);
     }
     if let Some(dir) = engine.dir() {
-        let logs = wal::list(&wal::dir(dir))?;
+        let logs = wal::list(&wal::dir(dir), now.shared.log_owner())?;
         for (header, path) in &logs {
             let end = wal::fence(&logs, *header).min(now.sequence.saturating_add(1));
             unless_gone(wal::read_log(path, *header, |entry| {

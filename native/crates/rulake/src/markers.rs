@@ -55,12 +55,13 @@ impl Markers {
             Some(log) => log,
             none => {
                 files::create_dir(&self.dir)?;
-                let last = wal::list(&self.dir)?
+                let last = wal::list(&self.dir, 0)?
                     .last()
                     .map_or(0, |(header, _)| header.epoch);
                 let header = LogHeader {
                     epoch: last + 1,
                     first_sequence: 1,
+                    owner: 0,
                 };
                 none.insert(Log::create(&self.dir, header)?)
             }
@@ -82,7 +83,7 @@ impl Markers {
 /// Ids of the committed sessions of a lake.
 pub(crate) fn committed(lake: &Path) -> Result<HashSet<u128>> {
     let mut all = HashSet::new();
-    for (header, path) in wal::list(&lake.join(DIRECTORY))? {
+    for (header, path) in wal::list(&lake.join(DIRECTORY), 0)? {
         for (session, _) in read(header, &path)? {
             all.insert(session);
         }
@@ -122,7 +123,7 @@ fn decode(payload: &[u8]) -> Option<(u128, Vec<Participant>)> {
 
 /// Removes markers of which no log has the change any more. Only before anything is written.
 pub(crate) fn prune(lake: &Path) -> Result<()> {
-    for (header, path) in wal::list(&lake.join(DIRECTORY))? {
+    for (header, path) in wal::list(&lake.join(DIRECTORY), 0)? {
         // What cannot be read is reported by the collection that needs it.
         let Ok(sessions) = read(header, &path) else {
             continue;

@@ -24,11 +24,15 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
     let mut damaged = Vec::new();
     for generation in manifest::generations(dir)?.into_iter().rev() {
         match check(dir, generation) {
-            Ok(manifest) => newest = newest.or(Some(manifest.sequence)),
+            Ok(manifest) if newest.is_none() => {
+                let key = manifest.hash_key(&manifest::path(dir, generation))?;
+                newest = Some((manifest.sequence, wal::owner(key)));
+            }
+            Ok(_) => {}
             Err(error) => damaged.push((generation, error)),
         }
     }
-    let Some(sequence) = newest else {
+    let Some((sequence, owner)) = newest else {
         // All stays as it is.
         let nothing = || Error::corrupt(&manifest::dir(dir), "there is no manifest");
         return Err(damaged
@@ -41,7 +45,7 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
         aside.lost.push(format!("generation {generation}: {error}"));
     }
     files::sync_dir(&manifest::dir(dir))?;
-    aside.logs(sequence)?;
+    aside.logs(sequence, owner)?;
     Ok(aside.lost)
 }
 
@@ -75,9 +79,9 @@ impl Aside<'_> {
     }
 
     /// Keeps the logs from a sequence on as far as they are intact and without gaps.
-    fn logs(&mut self, sequence: u64) -> Result<()> {
+    fn logs(&mut self, sequence: u64, owner: u32) -> Result<()> {
         let wal = wal::dir(self.dir);
-        let logs = wal::list(&wal)?;
+        let logs = wal::list(&wal, owner)?;
         let mut reached = sequence;
         let mut ended = false;
         for (i, (header, path)) in logs.iter().enumerate() {

@@ -20,7 +20,7 @@ pub(crate) struct Seen {
 impl Seen {
     fn new(dir: &Path) -> Result<Self> {
         let generation = load::newest(dir)?;
-        let log = match wal::list(&wal::dir(dir))?.pop() {
+        let log = match wal::list(&wal::dir(dir), 0)?.pop() {
             Some((header, path)) => {
                 let length = std::fs::metadata(&path).at(&path)?.len();
                 Some((header.first_sequence, length))

@@ -32,7 +32,7 @@ pub(crate) fn replay(
     epoch: &mut u64,
     mode: Mode,
 ) -> Result<u64> {
-    let logs = wal::list(&wal::dir(dir))?;
+    let logs = wal::list(&wal::dir(dir), state.shared.log_owner())?;
     *epoch = logs
         .iter()
         .map(|(header, _)| header.epoch)

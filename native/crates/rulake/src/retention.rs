@@ -78,7 +78,7 @@ fn remove_logs(dir: &Path, sequence: Option<u64>) -> Result<()> {
     let Some(sequence) = sequence else {
         return Ok(());
     };
-    let logs = wal::list(&wal::dir(dir))?;
+    let logs = wal::list(&wal::dir(dir), 0)?;
     for pair in logs.windows(2) {
         if let [(_, path), (next, _)] = pair
             && next.first_sequence <= sequence + 1

@@ -13,7 +13,7 @@ use crate::select::Remembered;
 use crate::snapshot::SnapshotId;
 use crate::value::Interner;
 use crate::view::RowView;
-use crate::{Error, Result};
+use crate::{Error, Result, wal};
 
 /// What all states of a collection have in common.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ impl Shared {
 
     pub(crate) fn hash_key(&self) -> [u8; 16] {
         self.hash_key
+    }
+
+    /// What its logs say of the collection.
+    pub(crate) fn log_owner(&self) -> u32 {
+        wal::owner(self.hash_key)
     }
 
     /// Hash of an id: the same in every process and version, see `hashKey` of the manifest.

@@ -86,7 +86,7 @@ pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<Verify
         if let Some(known) = known.filter(|_| checked < known) {
             report.problem(&manifest::path(dir, known), "it is gone");
         }
-        check_logs(&mut report, dir)?;
+        check_logs(&mut report, dir, state.shared.log_owner())?;
     }
     drop(head);
     let place = engine.dir().unwrap_or(Path::new(""));
@@ -226,8 +226,8 @@ fn check_agreement(
     Ok(())
 }
 
-fn check_logs(report: &mut VerifyReport, dir: &Path) -> Result<()> {
-    let logs = wal::list(&wal::dir(dir))?;
+fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32) -> Result<()> {
+    let logs = wal::list(&wal::dir(dir), owner)?;
     let last = logs.len().saturating_sub(1);
     for (i, (header, path)) in logs.iter().enumerate() {
         report.files += 1;

@@ -242,6 +242,7 @@ impl Writer {
             let header = LogHeader {
                 epoch: self.engine.epoch(),
                 first_sequence: sequence + 1,
+                owner: self.engine.state().shared.log_owner(),
             };
             self.log = Some(Log::create(&wal::dir(dir), header)?);
         }

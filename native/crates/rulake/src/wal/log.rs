@@ -21,6 +21,13 @@ pub(crate) struct LogHeader {
     pub(crate) epoch: u64,
     /// Sequence of the first record.
     pub(crate) first_sequence: u64,
+    /// See [`owner`]; 0 where it does not matter.
+    pub(crate) owner: u32,
+}
+
+/// What the logs of a collection say of it, so that those of others are told from them: never 0.
+pub(crate) fn owner(hash_key: [u8; 16]) -> u32 {
+    crc32c::crc32c(&hash_key).max(1)
 }
 
 impl LogHeader {
@@ -33,6 +40,7 @@ impl LogHeader {
         let header = Self {
             epoch: epoch.parse().ok()?,
             first_sequence: sequence.parse().ok()?,
+            owner: 0,
         };
         (header.file_name() == name).then_some(header)
     }
@@ -42,6 +50,7 @@ impl LogHeader {
         out[0..8].copy_from_slice(&MAGIC);
         out[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         out[16..24].copy_from_slice(&self.first_sequence.to_le_bytes());
+        out[24..28].copy_from_slice(&self.owner.to_le_bytes());
         let crc = crc32c::crc32c(&out[..28]);
         out[28..32].copy_from_slice(&crc.to_le_bytes());
         out
@@ -181,8 +190,14 @@ pub(super) fn check_header(path: &Path, bytes: &[u8], expected: LogHeader) -> Re
     let found = bytes
         .first_chunk::<LOG_HEADER>()
         .ok_or_else(|| Error::corrupt(path, "the header is cut off"))?;
-    if *found == expected.encode() {
-        return Ok(());
+    let [.., a, b, c, d, _, _, _, _] = *found;
+    let owner = u32::from_le_bytes([a, b, c, d]);
+    if *found == (LogHeader { owner, ..expected }).encode() {
+        // Older versions wrote 0.
+        if expected.owner == 0 || owner == 0 || owner == expected.owner {
+            return Ok(());
+        }
+        return Err(Error::corrupt(path, "it is the log of another collection"));
     }
     if found[..7] == MAGIC[..7]
         && found[7] > MAGIC[7]

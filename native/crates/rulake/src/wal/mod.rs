@@ -29,7 +29,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use log::{Log, LogHeader};
+pub(crate) use log::{Log, LogHeader, owner};
 pub(crate) use payload::{Change, change_len, decode, encode};
 pub(crate) use record::MAX_PAYLOAD;
 pub(crate) use replay::{ends_by, fence, intact, list, read_log};

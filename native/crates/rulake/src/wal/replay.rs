@@ -34,12 +34,12 @@ pub(crate) struct Entry<'a> {
     pub(crate) offset: u64,
 }
 
-/// The logs of a collection, oldest first.
-pub(crate) fn list(dir: &Path) -> Result<Vec<(LogHeader, PathBuf)>> {
+/// The logs in a directory, oldest first, as they should be there: all of one owner, or of anybody if that is 0.
+pub(crate) fn list(dir: &Path, owner: u32) -> Result<Vec<(LogHeader, PathBuf)>> {
     let mut logs = Vec::new();
     for name in files::names(dir)? {
         if let Some(header) = LogHeader::from_file_name(&name) {
-            logs.push((header, dir.join(name)));
+            logs.push((LogHeader { owner, ..header }, dir.join(name)));
         }
     }
     logs.sort_unstable();

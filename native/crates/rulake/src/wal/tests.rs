@@ -10,6 +10,7 @@ use crate::record::Batch;
 const FIRST: LogHeader = LogHeader {
     epoch: 3,
     first_sequence: 11,
+    owner: 5,
 };
 
 const TIME: u64 = 1_795_149_459_000;
@@ -48,7 +49,7 @@ fn what_was_appended_comes_back() {
         [(11, b"one".to_vec()), (12, vec![]), (13, b"three".to_vec())]
     );
     assert_eq!((tail.good, tail.last), (tail.length, 13));
-    assert_eq!(list(dir.path()).unwrap(), [(FIRST, path)]);
+    assert_eq!(list(dir.path(), FIRST.owner).unwrap(), [(FIRST, path)]);
 }
 
 #[test]
