@@ -1,16 +1,16 @@
 //! Which lists of a part a search looks at, and how.
 
-use crate::Result;
 use crate::coded::Coded;
 use crate::curves::Cut;
 use crate::lists;
 use crate::observe::{Observer, Stage};
 use crate::part::Codes;
 use crate::query::Estimator;
-use crate::route::{Reckoning, Route};
+use crate::route::{Reckoning, Route, Stop};
 use crate::scan::{Scan, Span};
 use crate::sweep::Sweep;
 use crate::topk::TopK;
+use crate::{Metric, Result};
 
 /// Fewest lists ranked at a time.
 const FEWEST_LISTS: usize = 32;
@@ -20,6 +20,9 @@ const FIRST_LISTS: f64 = 1.8;
 
 /// After so many lists in a row, and a share of those before them, whose rows are too far, the others are taken to be so too.
 const PATIENCE: (usize, usize) = (16, 4);
+
+/// The distance of a list is clear if it is certain but for such a share of what those of its rows differ by.
+const CLEAR: f32 = 0.125;
 
 /// Comparing raw vectors beats looking at the codes of a list if no more than so many of its rows are allowed.
 const RAW_ROWS: usize = 6;
@@ -88,6 +91,14 @@ pub(crate) fn visit<O: Observer>(
     };
     observer.spent(Stage::Route, start);
     let (mut place, mut beyond, mut compared, mut ranked) = (0, 0, 0, 0);
+    let length = match metric {
+        Metric::InnerProduct => Some(estimator.length()),
+        Metric::Cosine | Metric::L2 => None,
+    };
+    // Where centroids are far apart beside what is within a list, their codes are too coarse to tell its rows' distances by.
+    let is_clear = |stop: Stop, radius: f32| {
+        stop.doubt <= CLEAR * length.map_or(radius * radius, |length| length * radius)
+    };
     'visits: loop {
         let start = observer.now();
         let stops = route.next(batch);
@@ -133,8 +144,12 @@ pub(crate) fn visit<O: Observer>(
                 scan.exact(allowed.rows, top, observer)?;
             } else {
                 let reach = match measure {
-                    Measure::Bounds => estimator.rough_reach(stop, lengths[stop.list as usize]),
-                    Measure::Estimates => lists.reach(kernels, estimator, stop.list)?,
+                    Measure::Bounds if is_clear(stop, radii[stop.list as usize]) => {
+                        estimator.rough_reach(stop, lengths[stop.list as usize])
+                    }
+                    Measure::Bounds | Measure::Estimates => {
+                        lists.reach(kernels, estimator, stop.list)?
+                    }
                 };
                 let span = Span {
                     row: held.row,

@@ -135,7 +135,7 @@ fn copies_and_short_queries_cost_no_recall() {
         let all = rows.chunks_exact(DIMENSIONS).enumerate();
         all.flat_map(row).copied().collect()
     };
-    let short = vectors(300, 99, 0.0).iter().map(|x| x / 4096.0).collect();
+    let short = vectors(1500, 99, 0.0).iter().map(|x| x / 4096.0).collect();
     let (one, zero) = (&rows[..DIMENSIONS], [0.0; DIMENSIONS]);
     let cases = [
         (
@@ -149,7 +149,7 @@ fn copies_and_short_queries_cost_no_recall() {
         ("short", Metric::InnerProduct, rows.clone(), Some(short)),
     ];
     for (name, metric, data, queries) in cases {
-        let queries = queries.unwrap_or_else(|| vectors(300, 99, 0.0));
+        let queries = queries.unwrap_or_else(|| vectors(1500, 99, 0.0));
         for kind in [Kind::RabitqIvf, Kind::RabitqPlus] {
             let index = build(kind, metric, &data, None);
             check(
@@ -160,6 +160,35 @@ fn copies_and_short_queries_cost_no_recall() {
                 &format!("{kind} {metric} {name}"),
             );
         }
+    }
+}
+
+/// Rows close around few points that are far apart: what is within a list is little beside where it is.
+fn clusters(rows: usize, seed: u64) -> Vec<f32> {
+    const CLUSTERS: usize = 50;
+    let mut normal = Normal(3);
+    let middles: Vec<f32> = (0..CLUSTERS * DIMENSIONS).map(|_| normal.next()).collect();
+    let mut normal = Normal(seed);
+    let mut out = Vec::with_capacity(rows * DIMENSIONS);
+    for _ in 0..rows {
+        let cluster = (normal.uniform() * CLUSTERS as f64) as usize;
+        let middle = &middles[cluster * DIMENSIONS..][..DIMENSIONS];
+        out.extend(middle.iter().map(|x| x + 0.1 * normal.next()));
+    }
+    out
+}
+
+#[test]
+fn clusters_cost_no_recall() {
+    for metric in [Metric::Cosine, Metric::L2, Metric::InnerProduct] {
+        let index = build(Kind::RabitqIvf, metric, &clusters(ROWS, 7), None);
+        check(
+            &index,
+            &clusters(1500, 99),
+            &SearchOptions::default(),
+            &[0.9, 0.95, 0.99],
+            &format!("clusters, {metric}"),
+        );
     }
 }
 
