@@ -15,28 +15,41 @@ use crate::{Error, Result};
 /// Bytes hashed between two looks at the flag that cancels.
 const PIECE: usize = 1 << 20;
 
+/// Times a file is opened anew because another took its place meanwhile: a bundle may be published while it is opened.
+const ATTEMPTS: usize = 16;
+
 /// Opens a file that must be a regular one, not a link to something elsewhere. Gives its length, too.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
-    let refuse = |reason: &str| {
-        Err(Error::UnsafeBundle {
-            path: path.to_owned(),
-            reason: reason.into(),
-        })
-    };
+    for _ in 0..ATTEMPTS {
+        if let Some(opened) = try_open(path)? {
+            return Ok(opened);
+        }
+    }
+    Err(refused(path, "it was exchanged while it was opened"))
+}
+
+fn refused(path: &Path, reason: &str) -> Error {
+    Error::UnsafeBundle {
+        path: path.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// Nothing if another file took its place meanwhile.
+fn try_open(path: &Path) -> Result<Option<(File, u64)>> {
     // Before opening, because that would wait for the other end of a pipe.
     let named = fs::symlink_metadata(path).at(path)?;
     if named.is_symlink() {
-        return refuse("it is a symbolic link; files of a bundle are in its directory");
+        let reason = "it is a symbolic link; files of a bundle are in its directory";
+        return Err(refused(path, reason));
     }
     if !named.is_file() {
-        return refuse("it is no regular file");
+        return Err(refused(path, "it is no regular file"));
     }
     let file = File::open(path).at(path)?;
     let opened = file.metadata().at(path)?;
-    if !opened.is_file() || !is_same(&named, &opened) {
-        return refuse("it was exchanged while it was opened");
-    }
-    Ok((file, opened.len()))
+    let same = opened.is_file() && is_same(&named, &opened);
+    Ok(same.then(|| (file, opened.len())))
 }
 
 #[cfg(unix)]
