@@ -49,7 +49,7 @@ fn try_open(path: &Path) -> Result<Option<(File, u64)>> {
     let file = File::open(path).at(path)?;
     let opened = file.metadata().at(path)?;
     let same = opened.is_file() && is_same(&named, &opened);
-    Ok(same.then(|| (file, opened.len())))
+    Ok(same.then_some((file, opened.len())))
 }
 
 #[cfg(unix)]
