@@ -31,7 +31,8 @@ export class RabitqAsymIndex extends VectorIndex {
 
   /**
    * Opens a saved index. Its file is mapped, not read: it must stay as it is until the index is closed, and takes no
-   * heap. Answers are the same, bit for bit, as before saving, on every CPU.
+   * heap. Answers are the same, bit for bit, on every CPU, and as before saving unless rows had changed since the build:
+   * saving lays those out anew.
    *
    * @throws {@link IndexError} `FILE_NOT_FOUND`, `IO`, `UNSUPPORTED_FORMAT`, `CORRUPT_FILE`, `INDEX_KIND_MISMATCH`
    */

@@ -9,7 +9,7 @@ use rabitq::{Control, Index, OpenOptions, Verify};
 use crate::engine::Engine;
 use crate::filter::View;
 use crate::manifest::{self, FileEntry, SegmentEntry};
-use crate::pin::Pin;
+use crate::pin::{Pin, unless_gone};
 use crate::segment::{INDEX_FILE, Live, directory};
 use crate::state::State;
 use crate::{Error, Result, digest, wal};
@@ -77,7 +77,7 @@ pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<Verify
     if let Some(dir) = engine.dir() {
         let mut checked = None;
         for _ in 0..ATTEMPTS {
-            checked = checked.max(check_generations(&mut report, dir, control)?);
+            checked = check_generations(&mut report, dir, control)?;
             if checked.is_some() {
                 break;
             }
@@ -239,8 +239,8 @@ fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32) -> Result<()> {
                 .map(drop)
                 .ok_or_else(|| Error::corrupt(path, reason()))
         });
-        match read {
-            Ok(tail) => {
+        match unless_gone(read) {
+            Ok(Some(tail)) => {
                 report.bytes += tail.length;
                 // The last log may be in the middle of being written.
                 let needed = tail.last + 1 < wal::fence(&logs, *header);
@@ -249,7 +249,7 @@ fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32) -> Result<()> {
                 }
             }
             // A writer in another process needs it no more.
-            Err(error) if error.code() == "FILE_NOT_FOUND" => {}
+            Ok(None) => {}
             Err(error) => report.note(path, error)?,
         }
     }
