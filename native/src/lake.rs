@@ -281,6 +281,7 @@ impl From<rulake::Error> for Failure {
             E::NotALake { path, reason }
             | E::UnsupportedFormat { path, reason }
             | E::Corrupt { path, reason }
+            | E::Unrecoverable { path, reason }
             | E::Fenced { path, reason }
             | E::UnsafeBundle { path, reason } => {
                 failure.with("path", path.as_path()).with("reason", reason)

@@ -22,8 +22,8 @@ export interface LakeOptions {
   readOnly?: boolean | undefined;
   /**
    * Open damaged collections as far as they are intact: the newest generation of which every byte is as written, and the
-   * log after it up to its first bad record. What is damaged is moved aside and told by {@link Collection.lost}. It reads
-   * everything, so say it only when opening has failed with `CORRUPT_FILE`. Not with `readOnly`.
+   * log after it up to its first bad record. What is damaged is moved aside and told by {@link Collection.lost}. The
+   * lake's own files are made anew. It reads everything, so say it only when opening has failed with `CORRUPT_FILE`. Not with `readOnly`.
    */
   recover?: boolean | undefined;
   /** Bytes of texts and metadata that are kept decompressed for the next reader. Default 64 MiB. */

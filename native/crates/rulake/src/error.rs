@@ -51,6 +51,14 @@ pub enum Error {
         /// Which part, expected, found.
         reason: String,
     },
+    /// A collection none of whose generations is as it was written.
+    #[error("{path}: no generation is intact: {reason}")]
+    Unrecoverable {
+        /// Its directory.
+        path: PathBuf,
+        /// What is wrong with the newest one.
+        reason: String,
+    },
     /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
@@ -231,7 +239,7 @@ impl Error {
             Self::Locked { .. } => "LAKE_LOCKED",
             Self::NotALake { .. } => "NOT_A_LAKE",
             Self::UnsupportedFormat { .. } => "UNSUPPORTED_FORMAT",
-            Self::Corrupt { .. } => "CORRUPT_FILE",
+            Self::Corrupt { .. } | Self::Unrecoverable { .. } => "CORRUPT_FILE",
             Self::Io { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => "FILE_NOT_FOUND",
                 _ => "IO",
@@ -297,6 +305,9 @@ impl Error {
             }
             Self::Corrupt { .. } => {
                 "Restore the file from a backup, or open with { recover: true }; verify() lists every damage."
+            }
+            Self::Unrecoverable { .. } => {
+                "Restore the collection from a backup; its files are as they were found."
             }
             Self::BatchTooLarge { .. } => {
                 "Pass the records as a generator: they are then committed in several batches."

@@ -1,11 +1,11 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
-use crate::Result;
 use crate::error::IoContext;
+use crate::{Error, Result};
 
 /// Start of the names of files that are not yet what they will be; removed when a lake is opened for writing.
 pub(crate) const DRAFT: &str = ".draft-";
@@ -61,6 +61,64 @@ pub(crate) fn create_new(path: &Path, content: &[u8]) -> Result<bool> {
     Ok(linked)
 }
 
+/// Gives a file this content, durably. Nobody ever sees a part of it, and after an error it is as before.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = dir.join(format!("{DRAFT}{}-{name}", std::process::id()));
+    let written = File::create(&draft).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
+    });
+    if let Err(error) = written.and_then(|()| fs::rename(&draft, path)) {
+        let _ = fs::remove_file(&draft);
+        return Err(error).at(path);
+    }
+    sync_dir(dir)
+}
+
+/// Lets two directories change places, at once; `false` where the system cannot do that.
+pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+            Err(error) => Err(error.into()).at(one),
+        }
+    }
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    {
+        let _ = (one, other);
+        Ok(false)
+    }
+}
+
+/// Opens a file for reading, unless it is a device, a pipe or a directory, of which reading might never end.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    if !fs::metadata(path).at(path)?.is_file() {
+        return Err(Error::corrupt(path, "it is not a regular file"));
+    }
+    File::open(path).at(path)
+}
+
+/// All bytes of a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes).at(path)?;
+    Ok(bytes)
+}
+
+/// All bytes of a file; nothing if it is missing.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match read(path) {
+        Err(error) if error.code() == "FILE_NOT_FOUND" => Ok(None),
+        read => read.map(Some),
+    }
+}
+
 /// Removes a file; a missing one is fine.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
@@ -77,10 +135,12 @@ pub(crate) fn remove_dir(path: &Path) -> Result<()> {
     }
 }
 
-/// Names in a directory, sorted; none if it is missing.
+/// Names in a directory, sorted; none if there is no directory.
 pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         other => other.at(dir)?,
     };
     let mut names = Vec::new();

@@ -12,6 +12,7 @@
 //!   seg/<ulid>/filter.rbm                   which of them have which metadata
 //!   seg/<ulid>/deletes-<generation>.rbm     which of them are gone
 //!   wal/<epoch>-<first sequence>.log        what was committed since
+//!   wal/reach.json                          the newest log, and how far it reaches at least; in `.sessions`, too
 //! ```
 //!
 //! A write is acknowledged when its log record is fsynced. The newest records are in memory as well, and become a
@@ -37,6 +38,7 @@ mod history;
 mod ids;
 mod json;
 mod lake;
+mod lake_file;
 mod load;
 mod lock;
 mod manifest;

@@ -26,7 +26,7 @@ pub(crate) fn exists(dir: &Path) -> Result<bool> {
 }
 
 /// Opens a collection. A reader leaves every file as it is, holds its generation, and starts over when the writer has
-/// meanwhile removed what the reader was about to read.
+/// meanwhile removed what the reader was about to read, or put another collection in its place.
 pub(crate) fn open(
     dir: &Path,
     cache: &Arc<BlockCache>,
@@ -34,11 +34,21 @@ pub(crate) fn open(
 ) -> Result<(Settings, Opened)> {
     loop {
         let newest = newest(dir)?;
+        let found = identity(dir, newest);
         let opened = open_generation(dir, newest, cache, read_only);
-        if opened.is_ok() || !read_only || self::newest(dir)? == newest {
+        // What comes after a generation that was opened does not matter.
+        let stays = !read_only
+            || identity(dir, newest) == found && (opened.is_ok() || self::newest(dir)? == newest);
+        if stays {
             return opened;
         }
     }
+}
+
+/// What no other generation of any collection has in common with this one, as far as it can be read.
+fn identity(dir: &Path, generation: u64) -> Option<String> {
+    let read = manifest::read(dir, generation);
+    read.ok().map(|(_, digest)| digest)
 }
 
 pub(crate) fn newest(dir: &Path) -> Result<u64> {
@@ -56,6 +66,7 @@ fn open_generation(
         Some(Arc::new(Pin::new(dir, newest)?))
     } else {
         files::remove_drafts(&manifest::dir(dir))?;
+        files::remove_drafts(&wal::dir(dir))?;
         retention::sweep(dir)?;
         None
     };

@@ -269,7 +269,7 @@ pub(crate) fn generations(collection: &Path) -> Result<Vec<u64>> {
 /// Reads a manifest; also gives its digest.
 pub(crate) fn read(collection: &Path, generation: u64) -> Result<(Manifest, String)> {
     let path = path(collection, generation);
-    let bytes = std::fs::read(&path).at(&path)?;
+    let bytes = files::read(&path)?;
     // The format first: a later one may have other fields.
     let (version, _): (Version, _) = sealed::unseal(&path, &bytes)?;
     if version.format > FORMAT {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, Head};
 use crate::error::IoContext;
-use crate::pin::Pin;
+use crate::pin::{Pin, unless_gone};
 use crate::replay::{Mode, replay};
+use crate::state::State;
 use crate::{Error, Result, load, manifest, wal};
 
 /// What there was when a reader last looked: nothing new is there unless it has changed.
@@ -32,59 +33,84 @@ impl Seen {
 }
 
 /// Publishes the newest state on disk; `false` if it is known already.
+///
+/// # Errors
+/// `CLOSED` if the collection was dropped or replaced; `CORRUPT_FILE`, `IO`.
 pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
     let Some(dir) = engine.dir() else {
         return Ok(false);
     };
     let mut head = engine.head();
+    let now = engine.state();
     loop {
         // Taken before anything is read: what comes later is found by the next call.
-        let seen = Seen::new(dir)?;
-        if engine.seen() == seen {
+        let seen = Seen::new(dir);
+        if seen.as_ref().is_ok_and(|seen| engine.seen() == *seen) {
             return Ok(false);
         }
-        let done = advance(engine, dir, &mut head, seen.generation);
+        let generation = seen.as_ref().map_or(0, |seen| seen.generation);
+        let done =
+            seen.and_then(|seen| Ok((advance(engine, dir, head.as_ref(), seen.generation)?, seen)));
+        // What was read is of another collection perhaps, or of none.
+        if !is_here(engine, dir)? {
+            engine.mark_dropped();
+            return Err(Error::Closed { what: "collection" });
+        }
         match done {
-            Ok(changed) => {
+            Ok(((next, newer), seen)) => {
+                if let Some(newer) = newer {
+                    engine.note_generation(&newer.manifest);
+                    *head = Some(newer);
+                }
+                let changed = next.sequence != now.sequence;
+                engine.publish(next);
                 engine.set_seen(seen);
                 return Ok(changed);
             }
             // The writer may have made a generation and removed what it replaces.
-            Err(error) if engine.is_dropped() || load::newest(dir)? == seen.generation => {
-                return Err(error);
-            }
+            Err(error) if load::newest(dir)? == generation => return Err(error),
             Err(_) => {}
         }
     }
 }
 
-fn advance(
-    engine: &Arc<Engine>,
-    dir: &Path,
-    head: &mut Option<Head>,
-    generation: u64,
-) -> Result<bool> {
-    let now = engine.state();
-    let known = head.as_ref().map_or(0, |head| head.manifest.generation);
-    let pin = Pin::new(dir, generation)?;
-    let (manifest, digest) = manifest::read(dir, generation)?;
-    let path = manifest::path(dir, generation);
-    if manifest.hash_key(&path)? != now.shared.hash_key() {
-        // Dropped and made anew, or replaced: it is not the collection that was opened.
-        engine.mark_dropped();
-        return Err(Error::Closed { what: "collection" });
+/// Whether what is in the directory is the collection that was opened.
+fn is_here(engine: &Engine, dir: &Path) -> Result<bool> {
+    let key = engine.state().shared.hash_key();
+    loop {
+        if !dir.exists() {
+            return Ok(false);
+        }
+        let newest = load::newest(dir)?;
+        match unless_gone(manifest::read(dir, newest)) {
+            Ok(Some((manifest, _))) => {
+                return Ok(manifest.hash_key(&manifest::path(dir, newest))? == key);
+            }
+            Ok(None) => {}
+            // Damage is for who needs it to report.
+            Err(_) => return Ok(true),
+        }
     }
-    let mut next = if known == generation {
-        (*now).clone()
+}
+
+/// The state of a generation and the logs after it, and the generation if it is another than the one known.
+fn advance(
+    engine: &Engine,
+    dir: &Path,
+    head: Option<&Head>,
+    generation: u64,
+) -> Result<(State, Option<Head>)> {
+    let now = engine.state();
+    let known = head.map_or(0, |head| head.manifest.generation);
+    let (mut next, newer) = if known == generation {
+        ((*now).clone(), None)
     } else {
+        let pin = Pin::new(dir, generation)?;
+        let (manifest, digest) = manifest::read(dir, generation)?;
         let mut state = load::restore(dir, &manifest, now.shared.clone(), Some(&now))?;
         state.pin = Some(Arc::new(pin));
-        engine.note_generation(&manifest);
-        *head = Some(Head { manifest, digest });
-        state
+        (state, Some(Head { manifest, digest }))
     };
     replay(dir, engine.settings(), &mut next, &mut 0, Mode::Read)?;
-    let changed = next.sequence != now.sequence;
-    engine.publish(next);
-    Ok(changed)
+    Ok((next, newer))
 }

@@ -32,7 +32,15 @@ pub(crate) fn replay(
     epoch: &mut u64,
     mode: Mode,
 ) -> Result<u64> {
+    // A state in the past needs no more than what leads to it.
+    let reach = match mode {
+        Mode::Write | Mode::Read => wal::Reach::read(&wal::dir(dir))?,
+        Mode::Until(_) => None,
+    };
     let logs = wal::list(&wal::dir(dir), state.shared.log_owner())?;
+    if let Some(reach) = &reach {
+        reach.check_list(&wal::dir(dir), &logs)?;
+    }
     *epoch = logs
         .iter()
         .map(|(header, _)| header.epoch)
@@ -56,7 +64,13 @@ pub(crate) fn replay(
         if next.is_some_and(|next| next <= replay.reached() + 1) && reached.is_none() {
             continue;
         }
-        if next.is_none() && reached.is_none() && wal::ends_by(path, *header, replay.reached())? {
+        let reach = reach.as_ref().filter(|reach| reach.names(*header));
+        let is_held = reach.is_none_or(|reach| reach.sequence() <= replay.reached());
+        if next.is_none()
+            && reached.is_none()
+            && is_held
+            && wal::ends_by(path, *header, replay.reached())?
+        {
             continue;
         }
         let before = reached.unwrap_or(replay.reached());
@@ -87,6 +101,9 @@ pub(crate) fn replay(
                 .then_some(())
                 .ok_or_else(wrong)
         })?;
+        if let Some(reach) = reach {
+            reach.check_log(path, *header, (tail.good, tail.last))?;
+        }
         if tail.good < tail.length {
             if i + 1 < logs.len() && tail.last + 1 < fence {
                 return Err(Error::corrupt(
@@ -143,7 +160,7 @@ impl Replay<'_> {
         let Some((change, committed)) = self.undecided.take() else {
             return Ok(true);
         };
-        if markers::committed(self.lake)?.contains(&change.session) {
+        if markers::is_committed(self.lake, change.session)? {
             return self.apply(change, committed);
         }
         self.draft.advance_to(committed);
@@ -154,7 +171,7 @@ impl Replay<'_> {
     fn end(&mut self, mode: Mode) -> Result<bool> {
         if mode == Mode::Read
             && let Some((change, _)) = &self.undecided
-            && !markers::committed(self.lake)?.contains(&change.session)
+            && !markers::is_committed(self.lake, change.session)?
         {
             self.undecided = None;
         }

@@ -290,6 +290,9 @@ impl Inner {
         effects: Vec<(String, Arc<Engine>, Effect)>,
     ) -> Result<Vec<(String, SnapshotId)>> {
         let mut markers = self.markers();
+        if let Some(markers) = &*markers {
+            markers.begin()?;
+        }
         let session = Ulid::unique().value();
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut failure = None;

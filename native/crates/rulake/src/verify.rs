@@ -12,7 +12,7 @@ use crate::manifest::{self, FileEntry, SegmentEntry};
 use crate::pin::{Pin, unless_gone};
 use crate::segment::{INDEX_FILE, Live, directory};
 use crate::state::State;
-use crate::{Error, Result, digest, wal};
+use crate::{Error, Result, digest, lake_file, markers, wal};
 
 /// A writer in another process may have removed all the generations that were listed, when these are looked at.
 const ATTEMPTS: usize = 8;
@@ -86,7 +86,8 @@ pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<Verify
         if let Some(known) = known.filter(|_| checked < known) {
             report.problem(&manifest::path(dir, known), "it is gone");
         }
-        check_logs(&mut report, dir, state.shared.log_owner())?;
+        check_logs(&mut report, dir, state.shared.log_owner(), state.sequence)?;
+        check_lake(&mut report, dir.parent().unwrap_or(dir))?;
     }
     drop(head);
     let place = engine.dir().unwrap_or(Path::new(""));
@@ -226,9 +227,24 @@ fn check_agreement(
     Ok(())
 }
 
-fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32) -> Result<()> {
-    let logs = wal::list(&wal::dir(dir), owner)?;
+/// `needed`: sequence up to which every change must be in a generation or in a log.
+fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32, needed: u64) -> Result<()> {
+    let wal = wal::dir(dir);
+    let reach = match wal::Reach::read(&wal) {
+        Ok(reach) => reach,
+        Err(error) => {
+            report.note(&wal, error)?;
+            None
+        }
+    };
+    let logs = wal::list(&wal, owner)?;
+    if let Some(reach) = &reach
+        && let Err(error) = reach.check_list(&wal, &logs)
+    {
+        report.note(&wal, error)?;
+    }
     let last = logs.len().saturating_sub(1);
+    let mut reached = 0;
     for (i, (header, path)) in logs.iter().enumerate() {
         report.files += 1;
         let read = wal::read_log(path, *header, |entry| {
@@ -239,9 +255,16 @@ fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32) -> Result<()> {
                 .map(drop)
                 .ok_or_else(|| Error::corrupt(path, reason()))
         });
+        let read = read.and_then(|tail| {
+            if let Some(reach) = &reach {
+                reach.check_log(path, *header, (tail.good, tail.last))?;
+            }
+            Ok(tail)
+        });
         match unless_gone(read) {
             Ok(Some(tail)) => {
                 report.bytes += tail.length;
+                reached = reached.max(tail.last);
                 // The last log may be in the middle of being written.
                 let needed = tail.last + 1 < wal::fence(&logs, *header);
                 if tail.good < tail.length && i < last && needed {
@@ -250,8 +273,33 @@ fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32) -> Result<()> {
             }
             // A writer in another process needs it no more.
             Ok(None) => {}
-            Err(error) => report.note(path, error)?,
+            Err(error) => {
+                report.note(path, error)?;
+                reached = u64::MAX;
+            }
         }
+    }
+    // Read last: a writer in another process removes logs only behind a generation that holds what they do.
+    if let Some(newest) = manifest::generations(dir)?.last()
+        && let Some((manifest, _)) = unless_gone(manifest::read(dir, *newest)).unwrap_or_default()
+    {
+        reached = reached.max(manifest.sequence);
+    }
+    if reached < needed {
+        let reason = format!("they end with the change of sequence {reached}, not with {needed}");
+        report.problem(&wal, reason);
+    }
+    Ok(())
+}
+
+/// Checks the files that belong to all collections.
+fn check_lake(report: &mut VerifyReport, lake: &Path) -> Result<()> {
+    report.files += 1;
+    if let Err(error) = lake_file::check(lake) {
+        report.note(&lake_file::path(lake), error)?;
+    }
+    if let Err(error) = markers::committed(lake) {
+        report.note(&markers::dir(lake), error)?;
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rulake::{Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions};
 
@@ -147,4 +149,42 @@ fn a_reader_of_the_old_one_is_told() {
     assert_eq!(seen.refresh().unwrap_err().code(), "CLOSED");
     assert_eq!(seen.count(None, None).unwrap_err().code(), "CLOSED");
     assert_eq!(ids(&docs(&reader)), ["b"]);
+}
+
+#[test]
+fn a_reader_sees_the_old_one_or_the_new_one_at_any_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    put(&docs(&lake), "a", &[1.0]);
+    let done = AtomicBool::new(false);
+    let replaced = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut looks = 0;
+            while !done.load(Ordering::Relaxed) {
+                let reader = Lake::open(dir.path(), LakeOptions::read_only()).unwrap();
+                assert_eq!(reader.list().unwrap(), ["docs"]);
+                let seen = docs(&reader);
+                assert_eq!(ids(&seen), ["a"]);
+                match seen.refresh() {
+                    Ok(_) => assert_eq!(ids(&seen), ["a"]),
+                    Err(error) => assert_eq!(error.code(), "CLOSED", "{error}"),
+                }
+                assert_eq!(ids(&docs(&reader)), ["a"]);
+                looks += 1;
+            }
+            looks
+        });
+        let started = Instant::now();
+        let mut replaced = 0;
+        while started.elapsed() < Duration::from_secs(2) {
+            let replacement = lake.replace("docs", &CollectionOptions::default()).unwrap();
+            put(&replacement.collection(), "a", &[1.0]);
+            replacement.commit().unwrap();
+            replaced += 1;
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 10);
+        replaced
+    });
+    assert!(replaced > 10, "{replaced}");
 }

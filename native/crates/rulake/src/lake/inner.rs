@@ -4,34 +4,20 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
-use serde::{Deserialize, Serialize};
-
 use super::{LakeOptions, lock, replace};
 use crate::engine::{Engine, Opened};
 use crate::error::IoContext;
 use crate::lock::Lock;
-use crate::manifest::{FORMAT, Version, now};
 use crate::markers::{self, Markers};
 use crate::name::check_name;
 use crate::options::{CollectionOptions, Retention, Settings};
 use crate::segment::BlockCache;
 use crate::state::{Shared, State};
 use crate::ulid::Ulid;
-use crate::{Error, Result, files, load, recover, sealed, ulid};
+use crate::{Error, Result, files, lake_file, load, recover, ulid};
 
-const LAKE_FILE: &str = "rulake.json";
 /// Start of the names of collections on their way out.
 const DROPPED: &str = ".dropped-";
-
-/// `rulake.json`.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LakeFile {
-    format: u32,
-    id: String,
-    /// Milliseconds since 1970.
-    created: u64,
-}
 
 /// A lake that is open, whatever the number of handles on it.
 pub(crate) struct Inner {
@@ -47,6 +33,8 @@ pub(crate) struct Inner {
     pub(super) markers: Mutex<Option<Markers>>,
     /// Closed while such a session becomes visible.
     pub(super) gate: RwLock<()>,
+    /// What recovery has found damaged that belongs to all collections.
+    pub(super) told: Vec<String>,
 }
 
 impl Inner {
@@ -59,51 +47,30 @@ impl Inner {
             lock: Mutex::default(),
             markers: Mutex::default(),
             gate: RwLock::default(),
+            told: Vec::new(),
         }
     }
 
     /// Opens a directory, and makes a lake of it if it is empty.
     pub(super) fn open(path: PathBuf, options: LakeOptions) -> Result<Self> {
-        let file = path.join(LAKE_FILE);
-        let is_lake = file.exists();
-        if !is_lake {
-            let others = files::names(&path)?;
-            let foreign = others
-                .iter()
-                .find(|name| *name != "LOCK" && !name.starts_with(files::DRAFT));
-            if options.read_only || foreign.is_some() {
-                let reason = match foreign {
-                    Some(name) => {
-                        format!("it has no {LAKE_FILE} but other files, '{name}' for one")
-                    }
-                    None => format!("it has no {LAKE_FILE}"),
-                };
-                return Err(Error::NotALake { path, reason });
-            }
+        if !lake_file::path(&path).exists() && !options.recover {
+            check_empty(&path, options.read_only)?;
         }
         let lock = if options.read_only {
             None
         } else {
             Some(Arc::new(Lock::acquire(&path)?))
         };
-        if !is_lake {
-            let content = LakeFile {
-                format: FORMAT,
-                id: Ulid::unique().to_string(),
-                created: now(),
-            };
-            files::create_new(&file, &sealed::seal(&content)?.0)?;
+        let told = if options.recover {
+            recover::lake(&path)?
+        } else {
+            Vec::new()
+        };
+        if !lake_file::path(&path).exists() {
+            check_empty(&path, options.read_only)?;
+            lake_file::create(&path)?;
         }
-        let bytes = std::fs::read(&file).at(&file)?;
-        let (version, _): (Version, _) = sealed::unseal(&file, &bytes)?;
-        if version.format > FORMAT {
-            let reason = format!(
-                "lake format {} is newer than the {FORMAT} this version of rulake reads",
-                version.format
-            );
-            return Err(Error::UnsupportedFormat { path: file, reason });
-        }
-        let _: (LakeFile, _) = sealed::unseal(&file, &bytes)?;
+        lake_file::check(&path)?;
         if !options.read_only {
             files::remove_drafts(&path)?;
             replace::finish_all(&path)?;
@@ -123,6 +90,7 @@ impl Inner {
             cache: Arc::new(BlockCache::new(options.cache_bytes)),
             collections: Mutex::default(),
             lock: Mutex::new(lock),
+            told,
         })
     }
 
@@ -164,29 +132,46 @@ impl Inner {
         }
         let engine = match &self.path {
             None => self.engine_in_memory(name, wanted),
-            Some(path) => {
-                let mut dir = path.join(name);
-                if !load::exists(&dir)? {
-                    let known = self.names(&collections)?;
-                    let replacement = replace::committed(path, name);
-                    if self.options.read_only && load::exists(&replacement)? {
-                        dir = replacement;
-                    } else if self.options.read_only {
-                        return Err(Error::NoCollection {
-                            name: name.to_owned(),
-                            known,
-                        });
-                    } else {
-                        check_new(name, &known)?;
-                        load::create(&dir, name, &wanted)?;
-                    }
+            Some(path) => loop {
+                let dir = self.find_or_create(path, name, &wanted, &collections)?;
+                match self.engine_at(name, dir.clone(), options) {
+                    // A writer in another process has moved it.
+                    Err(_) if self.options.read_only && !load::exists(&dir)? => {}
+                    opened => break opened?,
                 }
-                self.engine_at(name, dir, options)?
-            }
+            },
         };
         let engine = Arc::new(engine);
         collections.insert(name.to_owned(), engine.clone());
         Ok(engine)
+    }
+
+    /// Where a collection is, which is created unless the lake is only read.
+    fn find_or_create(
+        &self,
+        lake: &Path,
+        name: &str,
+        settings: &Settings,
+        open: &HashMap<String, Arc<Engine>>,
+    ) -> Result<PathBuf> {
+        let dir = lake.join(name);
+        if load::exists(&dir)? {
+            return Ok(dir);
+        }
+        let replacement = replace::committed(lake, name);
+        if self.options.read_only && load::exists(&replacement)? {
+            return Ok(replacement);
+        }
+        let known = self.names(open)?;
+        if self.options.read_only {
+            return Err(Error::NoCollection {
+                name: name.to_owned(),
+                known,
+            });
+        }
+        check_new(name, &known)?;
+        load::create(&dir, name, settings)?;
+        Ok(dir)
     }
 
     pub(super) fn engine_in_memory(&self, name: &str, settings: Settings) -> Engine {
@@ -217,11 +202,10 @@ impl Inner {
             retention,
             ..
         } = self.options;
-        let lost = if recover && !read_only {
-            recover::set_aside(&dir)?
-        } else {
-            Vec::new()
-        };
+        let mut lost = self.told.clone();
+        if recover && !read_only {
+            lost.extend(recover::set_aside(&dir)?);
+        }
         let (settings, mut opened) = load::open(&dir, &self.cache, read_only)?;
         opened.lost = lost;
         opened.lease = Some(
@@ -249,14 +233,16 @@ impl Inner {
         match &self.path {
             None => names.extend(open.keys().cloned()),
             Some(path) => {
-                for name in files::names(path)? {
-                    if check_name(&name).is_ok() && load::exists(&path.join(&name))? {
-                        names.push(name);
+                for entry in files::names(path)? {
+                    let name = entry.strip_prefix(replace::NEXT).unwrap_or(&entry);
+                    if check_name(name).is_ok() && load::exists(&path.join(&entry))? {
+                        names.push(name.to_owned());
                     }
                 }
             }
         }
         names.sort_unstable();
+        names.dedup();
         Ok(names)
     }
 
@@ -291,8 +277,31 @@ impl Inner {
                 engine.publish(State::empty(shared));
             }
         }
+        if let Some(markers) = &mut *self.markers() {
+            first = first.and(markers.close());
+        }
         first
     }
+}
+
+/// Whether a directory may become a lake.
+fn check_empty(path: &Path, read_only: bool) -> Result<()> {
+    let others = files::names(path)?;
+    let foreign = others
+        .iter()
+        .find(|name| *name != "LOCK" && !name.starts_with(files::DRAFT));
+    let reason = match foreign {
+        Some(name) => format!(
+            "it has no {} but other files, '{name}' for one",
+            lake_file::NAME
+        ),
+        None if read_only => format!("it has no {}", lake_file::NAME),
+        None => return Ok(()),
+    };
+    Err(Error::NotALake {
+        path: path.to_owned(),
+        reason,
+    })
 }
 
 /// Whether a collection may be made beside others.

@@ -15,6 +15,7 @@ use crate::session::Session;
 use crate::{Error, Result, files};
 
 pub(crate) use inner::Inner;
+pub(crate) use replace::INCOMING;
 pub use replace::Replacement;
 
 /// How a lake is opened.

@@ -1,7 +1,8 @@
 //! Putting a collection in the place of another, so that a crash leaves the old or the new one.
 //!
-//! The new one is made in a directory `.incoming-<ulid>`, which is worth nothing. Renaming it to `.next-<name>` is the
-//! commit: from then on every opening for writing puts it in its place, if that was not done before.
+//! The new one is made in a directory `.incoming-<ulid>`, which is worth nothing. It and the old one then change places,
+//! in one step, which is the commit. Where the system has no such step, renaming it to `.next-<name>` is: from then on
+//! every opening for writing puts it in its place, if that was not done before, and readers take it for the collection.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,9 +20,9 @@ use crate::writer::Writer;
 use crate::{Error, Result, files, load};
 
 /// Start of the names of collections in the making.
-const INCOMING: &str = ".incoming-";
+pub(crate) const INCOMING: &str = ".incoming-";
 /// Start of the names of collections that are about to get their place.
-const NEXT: &str = ".next-";
+pub(super) const NEXT: &str = ".next-";
 
 /// A collection that is to take the place of another, or of none. Gone when it is dropped before
 /// [`Replacement::commit`].
@@ -99,12 +100,27 @@ impl Replacement {
         if let Some(before) = collections.remove(&self.name) {
             before.abandon();
         }
-        let next = committed(lake, &self.name);
-        std::fs::rename(dir, &next).at(dir)?;
+        let place = lake.join(&self.name);
+        let replaces = place.exists();
+        let in_place = if replaces {
+            files::exchange(dir, &place)?
+        } else {
+            std::fs::rename(dir, &place).at(dir)?;
+            true
+        };
+        if !in_place {
+            std::fs::rename(dir, committed(lake, &self.name)).at(dir)?;
+        }
         self.committed = true;
         self.engine.mark_dropped();
         files::sync_dir(lake)?;
-        finish(lake, &self.name)
+        if !in_place {
+            finish(lake, &self.name)
+        } else if replaces {
+            files::remove_dir(dir)
+        } else {
+            Ok(())
+        }
     }
 }
 

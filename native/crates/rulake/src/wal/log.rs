@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::reach::Reach;
 use super::record::{HEADER, Header, Kind};
 use crate::error::IoContext;
 use crate::files::sync_dir;
@@ -60,6 +61,7 @@ impl LogHeader {
 /// A log open for appending. After the first failure nothing more is written to it.
 #[derive(Debug)]
 pub(crate) struct Log {
+    header: LogHeader,
     path: PathBuf,
     file: File,
     /// Sequence of the newest record.
@@ -92,7 +94,8 @@ impl Log {
         }
         let last = header.first_sequence.saturating_sub(1);
         let bytes = LOG_HEADER as u64;
-        Ok(Self {
+        let log = Self {
+            header,
             path,
             file,
             last,
@@ -100,7 +103,9 @@ impl Log {
             synced: last,
             bytes,
             buffer: Vec::new(),
-        })
+        };
+        log.note_reach();
+        Ok(log)
     }
 
     /// Adds a change to what [`Log::write`] will write; its sequence is the next one. `payload` appends its payload.
@@ -178,10 +183,21 @@ impl Log {
         self.bytes
     }
 
-    /// Makes everything durable, the last mark included.
+    /// Makes everything durable, the last mark included, and notes where it ends.
     pub(crate) fn close(mut self) -> Result<()> {
         self.sync()?;
-        self.file.sync_data().at(&self.path)
+        self.file.sync_data().at(&self.path)?;
+        if self.last >= self.header.first_sequence {
+            self.note_reach();
+        }
+        Ok(())
+    }
+
+    /// Notes beside the log how far it is durable.
+    pub(crate) fn note_reach(&self) {
+        if let Some(dir) = self.path.parent() {
+            let _ = Reach::new(self.header, self.synced).write(dir);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The write-ahead log: what has been acknowledged since the newest generation.
 //!
 //! A log file is named `<epoch>-<first sequence>.log`. Its header is 32 bytes, little-endian like everything here:
-//! magic `RLWAL\0\0\1`, epoch u64, first sequence u64, four zero bytes, crc32c of all that u32. Records follow:
+//! magic `RLWAL\0\0\1`, epoch u64, first sequence u64, owner u32, crc32c of all that u32. Records follow:
 //!
 //! | bytes | |
 //! |---|---|
@@ -22,6 +22,7 @@
 
 mod log;
 mod payload;
+mod reach;
 mod record;
 mod replay;
 #[cfg(test)]
@@ -31,8 +32,9 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use log::{Log, LogHeader, owner};
 pub(crate) use payload::{Change, change_len, decode, encode};
+pub(crate) use reach::{Reach, reach_path};
 pub(crate) use record::MAX_PAYLOAD;
-pub(crate) use replay::{ends_by, fence, intact, list, read_log};
+pub(crate) use replay::{Tail, ends_by, fence, intact, list, read_log};
 
 /// Where a collection keeps its logs.
 pub(crate) fn dir(collection: &Path) -> PathBuf {

@@ -1,6 +1,5 @@
 //! Reading logs back.
 
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +64,7 @@ pub(crate) fn read_log(
     header: LogHeader,
     mut visit: impl FnMut(Entry<'_>) -> Result<()>,
 ) -> Result<Tail> {
-    let bytes = std::fs::read(path).at(path)?;
+    let bytes = files::read(path)?;
     let length = bytes.len() as u64;
     let mut last = header.first_sequence.saturating_sub(1);
     if bytes.len() < LOG_HEADER || check_header(path, &bytes, header).is_err() {
@@ -126,7 +125,7 @@ pub(crate) fn read_log(
 ///
 /// Every head must follow the one before, and the last record be intact: then no damaged length can have led past one.
 pub(crate) fn ends_by(path: &Path, header: LogHeader, sequence: u64) -> Result<bool> {
-    let mut file = File::open(path).at(path)?;
+    let mut file = files::open(path)?;
     let length = file.metadata().at(path)?.len();
     let mut read = |at: u64, bytes: &mut [u8]| {
         file.seek(SeekFrom::Start(at))
@@ -176,7 +175,7 @@ pub(crate) struct Intact {
 
 /// Reads a log as far as it goes.
 pub(crate) fn intact(path: &Path, header: LogHeader) -> Result<Intact> {
-    let bytes = std::fs::read(path).at(path)?;
+    let bytes = files::read(path)?;
     let length = bytes.len() as u64;
     let mut last = header.first_sequence.saturating_sub(1);
     let mut at = 0;

@@ -151,6 +151,11 @@ int ftruncate64(int fd, off64_t length) {
 int rename(const char *from, const char *to) {
   NOTED(watched(from), REAL(rename)(from, to), "rename %s\t%s\n", from, to)
 }
+// Of the calls with flags only the exchange is used.
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned int flags) {
+  if (watched(from) && flags != RENAME_EXCHANGE) abort();
+  NOTED(watched(from), REAL(renameat2)(from_dir, from, to_dir, to, flags), "exchange %s\t%s\n", from, to)
+}
 int link(const char *from, const char *to) { NOTED(watched(from), REAL(link)(from, to), "link %s\t%s\n", from, to) }
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags) {
   NOTED(watched(from), REAL(linkat)(from_dir, from, to_dir, to, flags), "link %s\t%s\n", from, to)

@@ -14,6 +14,7 @@ pub enum Call {
     Truncate(PathBuf, usize),
     Sync(PathBuf),
     Rename(PathBuf, PathBuf),
+    Exchange(PathBuf, PathBuf),
     Link(PathBuf, PathBuf),
     Remove(PathBuf),
 }
@@ -43,6 +44,7 @@ pub fn read(path: &Path) -> Vec<Call> {
             "truncate" => Call::Truncate(path, number(parts.next())),
             "sync" => Call::Sync(path),
             "rename" => Call::Rename(path, parts.next().unwrap().into()),
+            "exchange" => Call::Exchange(path, parts.next().unwrap().into()),
             "link" => Call::Link(path, parts.next().unwrap().into()),
             "remove" => Call::Remove(path),
             other => panic!("unknown call {other}"),
@@ -164,6 +166,11 @@ impl Disk {
             Call::Rename(from, to) => {
                 let inode = self.take(from);
                 self.put(to, inode);
+            }
+            Call::Exchange(one, other) => {
+                let (first, second) = (self.take(one), self.take(other));
+                self.put(one, second);
+                self.put(other, first);
             }
             Call::Link(from, to) => {
                 let inode = self.find(from);

@@ -1,23 +1,22 @@
-//! Opening a damaged collection: as much of it as is intact.
-//!
-//! The newest generation of which every byte is as written is taken, and the log after it up to its first bad record.
-//! Damaged manifests and logs are moved into `damaged-<time>`, and told.
+//! Opening a damaged collection: the newest generation of which every byte is as written, and the log after it up to its
+//! first bad record.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::place;
 use crate::error::IoContext;
-use crate::manifest::{self, Manifest, now};
+use crate::manifest::{self, Manifest};
 use crate::{Error, Result, digest, files, wal};
 
 /// Sets aside what is damaged, so that opening succeeds. Tells what was lost; nothing if nothing is damaged.
 ///
 /// # Errors
-/// `CORRUPT_FILE` if no generation is intact; `IO`.
+/// `CORRUPT_FILE` if no generation is intact: all stays as it is then; `IO`.
 pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
     let mut aside = Aside {
         dir,
-        place: dir.join(format!("damaged-{}", now())),
+        place: place(dir),
         lost: Vec::new(),
     };
     let mut newest = None;
@@ -33,12 +32,13 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
         }
     }
     let Some((sequence, owner)) = newest else {
-        // All stays as it is.
-        let nothing = || Error::corrupt(&manifest::dir(dir), "there is no manifest");
-        return Err(damaged
-            .into_iter()
-            .next()
-            .map_or_else(nothing, |(_, error)| error));
+        let newest = damaged.into_iter().next();
+        return Err(Error::Unrecoverable {
+            path: dir.to_owned(),
+            reason: newest.map_or("there is no manifest".into(), |(_, error)| {
+                error.to_string()
+            }),
+        });
     };
     for (generation, error) in damaged {
         aside.take(&manifest::path(dir, generation))?;
@@ -78,9 +78,21 @@ impl Aside<'_> {
         files::sync_dir(&self.place)
     }
 
+    /// Copies a file, durably, and gives its bytes.
+    fn keep(&self, path: &Path) -> Result<Vec<u8>> {
+        files::create_dir(&self.place)?;
+        let bytes = files::read(path)?;
+        files::replace(
+            &self.place.join(path.file_name().unwrap_or_default()),
+            &bytes,
+        )?;
+        Ok(bytes)
+    }
+
     /// Keeps the logs from a sequence on as far as they are intact and without gaps.
     fn logs(&mut self, sequence: u64, owner: u32) -> Result<()> {
         let wal = wal::dir(self.dir);
+        let reach = wal::Reach::read(&wal);
         let logs = wal::list(&wal, owner)?;
         let mut reached = sequence;
         let mut ended = false;
@@ -112,14 +124,24 @@ impl Aside<'_> {
                 intact.length - intact.good
             ));
             ended = true;
-            let bytes = fs::read(path).at(path)?;
-            self.take(path)?;
-            if intact.good > 0 {
+            if intact.good == 0 {
+                self.take(path)?;
+            } else {
+                let bytes = self.keep(path)?;
                 let kept = usize::try_from(intact.good).unwrap_or(usize::MAX);
-                fs::write(path, bytes.get(..kept).unwrap_or(&bytes)).at(path)?;
-                let file = OpenOptions::new().write(true).open(path).at(path)?;
-                file.sync_all().at(path)?;
+                files::replace(path, bytes.get(..kept).unwrap_or(&bytes))?;
             }
+        }
+        let missed = match reach {
+            Ok(None) => Ok(()),
+            Ok(Some(reach)) => reach.check(&wal),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = missed {
+            if !ended {
+                self.lost.push(error.to_string());
+            }
+            self.take(&wal::reach_path(&wal))?;
         }
         files::sync_dir(&wal)
     }
