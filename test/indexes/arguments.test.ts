@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import vm from "node:vm";
 import {
   type BuildOptions,
@@ -302,16 +305,35 @@ describe("a closed index", () => {
     expect(later.closed).toBe(true);
   });
 
-  it("lets running calls finish and refuses queued ones", async () => {
+  it("finishes what was begun before: searches, copies of input, and changes that wait", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "rulake-closed-"));
+    const file = path.join(folder, "index");
     const other = await FlatF32Index.build(vectors, { dimensions });
-    const running = other.search(query, 2);
-    const first = other.delete([1]);
-    const queued = other.delete([2]);
-    queued.catch(() => {});
-    await first;
+    const n = other.size;
+    const many = Array.from({ length: 100_000 }, (_, i) => i);
+    const { signal } = new AbortController();
+    const begun = [
+      other.search(query, 1),
+      other.search(query, 1, { signal }),
+      other.search(query, 1, { filterIds: many }),
+      other.searchBatch(query, 1, { filterIds: many }),
+      other.explain(query, 1),
+      other.delete([1]),
+      other.delete([2, ...many.slice(n)]),
+      other.add([n], query),
+      other.save(file),
+    ];
     other.close();
-    expect(await running).toHaveLength(2);
-    await expect(queued).rejects.toMatchObject({ code: "CLOSED" });
+    expect(await failure(() => other.search(query, 1))).toMatchObject({ code: "CLOSED" });
+    const [found, watched, filtered, batch, plan, first, second] = await Promise.all(begun);
+    expect([watched, filtered]).toEqual([found, found]);
+    expect(batch).toMatchObject({ k: 1 });
+    expect(plan).toMatchObject({ k: 1 });
+    expect([first, second]).toEqual([1, 1]);
+    const saved = await loadIndex(file);
+    expect(saved.size).toBe(n - 2 + 1);
+    saved.close();
+    rmSync(folder, { recursive: true });
   });
 });
 
