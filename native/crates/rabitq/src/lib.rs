@@ -7,6 +7,7 @@ mod assign;
 mod bitset;
 mod bounds;
 mod build;
+mod capped;
 mod coded;
 mod columns;
 mod control;
