@@ -87,6 +87,18 @@ describe("build refuses", () => {
     ],
     ["NaN", () => build({ dimensions }, withNumber(Number.NaN)), "NOT_FINITE", /vector 2 .*NaN.* position 1/],
     ["Infinity", () => build({ dimensions }, withNumber(-Infinity)), "NOT_FINITE", /-inf/i],
+    [
+      "a long vector",
+      () => build({ dimensions }, withNumber(2e18)),
+      "NORM_OUT_OF_RANGE",
+      /4e36, above about 1e36/,
+    ],
+    [
+      "a short vector for a cosine",
+      () => build({ dimensions }, Float32Array.of(1, 0, 0, 0, 0, 9e-16, 0, 0)),
+      "NORM_OUT_OF_RANGE",
+      /vector 1 .*8\.1\d*e-31, below about 1e-30/,
+    ],
     ["too few ids", () => build({ dimensions, ids: [1, 2] }), "ID_COUNT_MISMATCH", /2 ids for 6/],
     ["ids that are no list", () => build({ dimensions, ids: 5 }), "INVALID_ARGUMENT", /ids/],
     [
@@ -130,6 +142,12 @@ describe("build refuses", () => {
     const config = ["INVALID_OPTION", "UNKNOWN_OPTION", "INVALID_DIMENSIONS"].includes(code);
     expect(error).toBeInstanceOf(config ? ConfigError : IndexError);
     expect(error.isRetryable()).toBe(false);
+  });
+
+  it("no zero vector, nor a short one where no cosine is taken", async () => {
+    const short = Float32Array.of(0, 0, 0, 0, 0, 9e-16, 0, 0);
+    expect((await build({ dimensions }, new Float32Array(8))).size).toBe(2);
+    for (const metric of ["l2", "ip"]) expect((await build({ dimensions, metric }, short)).size).toBe(2);
   });
 
   it("an array whose memory was transferred", async () => {
