@@ -24,6 +24,7 @@ mod ivf;
 mod kind;
 mod kmeans;
 mod learn;
+mod leftovers;
 mod lists;
 mod mapped;
 mod metric;
