@@ -1,5 +1,6 @@
 import type { JobControl } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
+import { warnOfLateFailure } from "../late-failure.js";
 import { native } from "../native.js";
 import { type Family, fromNative } from "./failure.js";
 import { type Progress, ProgressReporter, progressIntervalMs } from "./progress.js";
@@ -10,12 +11,19 @@ export interface JobOptions {
   signal?: AbortSignal | undefined;
   /**
    * Told about progress, at most about 20 times a second for each step. An exception stops the call, which then
-   * rejects with that exception.
+   * rejects with that exception and has changed nothing. If the change was made already, the call resolves, and the
+   * exception becomes a warning of the process (`RULAKE_PROGRESS`).
    */
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-/** The part of a {@link Job} that copies input: it reports and stops, too, but runs in JavaScript. */
+/** What {@link runJob} is told of a call. */
+export interface Job extends JobOptions {
+  /** Whether it changes an index or a file: what was changed is not reported as failed. */
+  changes?: boolean;
+}
+
+/** The part of a call that copies input: it reports and stops, too, but runs in JavaScript. */
 export interface JobSteps {
   /** Throws the signal's reason, or what the listener throws. */
   step(progress: Progress): void;
@@ -25,19 +33,19 @@ export interface JobSteps {
  * Runs one call: first `prepare` (in JavaScript, in steps), then `start` (the native part).
  *
  * Rejects with the signal's reason, with what the listener threw, or with a `RuLakeError`. When the work was done
- * before it saw the signal, it resolves.
+ * before it saw the signal, it resolves; a change that was made before the listener threw does, too.
  *
  * @param where - the call as the user wrote it; starts error messages
  * @param family - class of the errors
  */
 export async function runJob<P, T>(
   where: string,
-  options: JobOptions,
+  job: Job,
   prepare: (steps: JobSteps) => P | Promise<P>,
   start: (prepared: P, control: JobControl | undefined) => Promise<T>,
   family: Family = IndexError,
 ): Promise<T> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, changes = false } = job;
   signal?.throwIfAborted();
   const reporter = onProgress && new ProgressReporter(onProgress);
   const prepared = await prepare({
@@ -54,7 +62,7 @@ export async function runJob<P, T>(
       throw fromNative(error, where, family);
     }
   }
-  return watch({ where, family, signal, reporter }, (control) => start(prepared, control));
+  return watch({ where, family, signal, reporter, changes }, (control) => start(prepared, control));
 }
 
 interface Watch {
@@ -62,10 +70,11 @@ interface Watch {
   family: Family;
   signal: AbortSignal | undefined;
   reporter: ProgressReporter | undefined;
+  changes: boolean;
 }
 
 async function watch<T>(
-  { where, family, signal, reporter }: Watch,
+  { where, family, signal, reporter, changes }: Watch,
   start: (control: JobControl) => Promise<T>,
 ): Promise<T> {
   const control = new (native().JobControl)(reporter !== undefined);
@@ -85,7 +94,10 @@ async function watch<T>(
   try {
     const result = await start(control);
     report();
-    if (thrown.length > 0) throw thrown[0];
+    if (thrown.length > 0) {
+      if (!changes) throw thrown[0];
+      warnOfLateFailure(where, thrown[0]);
+    }
     return result;
   } catch (error) {
     if (thrown.length > 0) throw thrown[0];

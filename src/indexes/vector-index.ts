@@ -1,6 +1,5 @@
 import { inspect } from "node:util";
 import type { IndexInfo, NativeIndex } from "../../native/binding.js";
-import { IndexError } from "../errors.js";
 import { type BatchResult, checkPlaces, readBatch } from "./batch.js";
 import {
   type AddOptions,
@@ -16,6 +15,7 @@ import { formatIndex, type IndexStats } from "./index-stats.js";
 import { copyIdsNow, copyInput } from "./input.js";
 import { runJob } from "./job.js";
 import { type Hit, type Metric, toHits, toHitsInTurns } from "./metric.js";
+import { NativeHandle } from "./native-handle.js";
 import { readRows } from "./rows.js";
 import { type SearchExplanation, toExplanation } from "./search-explanation.js";
 import { type SearchOptions, toSearchParameters } from "./search-options.js";
@@ -27,7 +27,7 @@ import { WriteQueue } from "./write-queue.js";
  * What all indexes have in common. Made by the static `build` and `load` of a class, never by `new`.
  *
  * Searches run beside changes and see the index as it was when they began. Changes run one after the other, in the
- * order of the calls. After {@link VectorIndex.close} every method fails with `CLOSED`.
+ * order of the calls. After {@link VectorIndex.close} every method fails with `CLOSED`; calls begun before are finished.
  */
 export abstract class VectorIndex implements Disposable, AsyncDisposable {
   /** Class name, the same as in a saved file. */
@@ -37,7 +37,7 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
   /** How vectors are compared. */
   readonly metric: Metric;
 
-  #native: NativeIndex | undefined;
+  readonly #native: NativeHandle;
   readonly #info: IndexInfo;
   readonly #writes = new WriteQueue();
   #pairs = new Float64Array(32);
@@ -45,7 +45,7 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
   /** @internal */
   protected constructor(handle: unknown) {
     const index = handle as NativeIndex;
-    this.#native = index;
+    this.#native = new NativeHandle(index);
     this.#info = index.info();
     this.dimensions = this.#info.dimensions;
     this.metric = this.#info.metric as Metric;
@@ -75,11 +75,13 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
       // The filter may take several turns to copy; the query must not change meanwhile.
       const ids = options.filterIds;
       const owned = ids === undefined ? vector : vector.slice();
-      pairs = await runJob(
-        where,
-        { signal: options.signal },
-        () => (ids === undefined ? undefined : copyInput({ ids, idsName: "filterIds" }, where)),
-        (filter, control) => index.search(owned, parameters, filter, control),
+      pairs = await this.#native.hold(where, () =>
+        runJob(
+          where,
+          { signal: options.signal },
+          () => (ids === undefined ? undefined : copyInput({ ids, idsName: "filterIds" }, where)),
+          (filter, control) => index.search(owned, parameters, filter, control),
+        ),
       );
     }
     return pairs.length <= 2048
@@ -142,17 +144,18 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
    */
   async explain(query: QueryVector, k: number, options?: SearchOptions): Promise<SearchExplanation> {
     const where = this.#where("explain");
-    const index = this.#open(where);
-    const parameters = toSearchParameters(k, options, where);
-    const vector = toQuery(query, this.dimensions, where).slice();
-    const ids = options?.filterIds;
-    const report = await runJob(
-      where,
-      { signal: options?.signal },
-      () => (ids === undefined ? undefined : copyInput({ ids, idsName: "filterIds" }, where)),
-      (filter, control) => index.explain(vector, parameters, filter, control),
-    );
-    return toExplanation(k, report);
+    return this.#native.hold(where, async (index) => {
+      const parameters = toSearchParameters(k, options, where);
+      const vector = toQuery(query, this.dimensions, where).slice();
+      const ids = options?.filterIds;
+      const report = await runJob(
+        where,
+        { signal: options?.signal },
+        () => (ids === undefined ? undefined : copyInput({ ids, idsName: "filterIds" }, where)),
+        (filter, control) => index.explain(vector, parameters, filter, control),
+      );
+      return toExplanation(k, report);
+    });
   }
 
   /**
@@ -163,22 +166,23 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
    */
   async searchBatch(queries: Float32Array, k: number, options?: SearchOptions): Promise<BatchResult> {
     const where = this.#where("searchBatch");
-    const index = this.#open(where);
-    const parameters = toSearchParameters(k, options, where);
-    const rows = countRows(queries, this.dimensions, "queries", where);
-    checkPlaces(rows * Math.min(k, index.size()), where);
-    const ids = options?.filterIds;
-    const hits = await runJob(
-      where,
-      { signal: options?.signal },
-      () =>
-        Promise.all([
-          copyInput({ vectors: queries, dimensions: this.dimensions }, where),
-          ids === undefined ? undefined : copyInput({ ids, idsName: "filterIds" }, where),
-        ]),
-      ([input, filter], control) => index.searchBatch(input, parameters, filter, control),
-    );
-    return readBatch(hits);
+    return this.#native.hold(where, async (index) => {
+      const parameters = toSearchParameters(k, options, where);
+      const rows = countRows(queries, this.dimensions, "queries", where);
+      checkPlaces(rows * Math.min(k, index.size()), where);
+      const ids = options?.filterIds;
+      const hits = await runJob(
+        where,
+        { signal: options?.signal },
+        () =>
+          Promise.all([
+            copyInput({ vectors: queries, dimensions: this.dimensions }, where),
+            ids === undefined ? undefined : copyInput({ ids, idsName: "filterIds" }, where),
+          ]),
+        ([input, filter], control) => index.searchBatch(input, parameters, filter, control),
+      );
+      return readBatch(hits);
+    });
   }
 
   /**
@@ -191,20 +195,19 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
    */
   add(ids: IdList, vectors: Float32Array, options?: AddOptions): Promise<void> {
     const where = this.#where("add");
-    return this.#writes.run(async (turn) => {
-      this.#open(where);
+    return this.#change(where, async (index, turn) => {
       const watch = checkWatchOptions(options, where);
       const { dimensions } = this;
       checkIdCount(ids, countRows(vectors, dimensions, "vectors", where), where);
       await runJob(
         where,
-        watch,
+        { ...watch, changes: true },
         async (steps) => {
           const input = await copyInput({ vectors, ids, dimensions }, where, steps);
           await turn;
           return input;
         },
-        (input, control) => this.#open(where).add(input, control),
+        (input, control) => index.add(input, control),
       );
     });
   }
@@ -218,8 +221,7 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
    */
   delete(ids: IdList): Promise<number> {
     const where = this.#where("delete");
-    return this.#writes.run(async (turn) => {
-      this.#open(where);
+    return this.#change(where, async (index, turn) => {
       countIds(ids, "ids", where);
       const input = await copyInput({ ids }, where);
       await turn;
@@ -227,7 +229,7 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
         where,
         {},
         () => input,
-        () => this.#open(where).delete(input),
+        () => index.delete(input),
       );
     });
   }
@@ -244,14 +246,13 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
    */
   compact(options?: CompactOptions): Promise<void> {
     const where = this.#where("compact");
-    return this.#writes.run(async (turn) => {
-      this.#open(where);
+    return this.#change(where, async (index, turn) => {
       const watch = checkWatchOptions(options, where);
       await runJob(
         where,
-        watch,
+        { ...watch, changes: true },
         () => turn,
-        (_, control) => this.#open(where).compact(control),
+        (_, control) => index.compact(control),
       );
     });
   }
@@ -303,22 +304,21 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
 
   /**
    * Writes the index to a file, after the changes called before. The file is replaced in one step: a crash leaves the
-   * old one or the new one. A name ending in `.rbpx` gets the format of the upstream Rust crates.
+   * old one or the new one. What a process that was killed has left of it goes with the next save. A name ending in `.rbpx` gets the format of the upstream Rust crates.
    *
    * @param path - its folder must exist
    * @throws {@link IndexError} `FILE_NOT_FOUND` (no such folder), `IO`, `INVALID_OPTION` (nothing rbpx can hold), `CLOSED`
    */
   save(path: string | URL, options?: SaveOptions): Promise<void> {
     const where = this.#where("save");
-    return this.#writes.run(async (turn) => {
-      this.#open(where);
+    return this.#change(where, async (index, turn) => {
       const watch = checkWatchOptions(options, where);
       const file = toFilePath(path, where);
       await runJob(
         where,
-        watch,
+        { ...watch, changes: true },
         () => turn,
-        (_, control) => this.#open(where).save(file, control),
+        (_, control) => index.save(file, control),
       );
     });
   }
@@ -362,16 +362,15 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
 
   /** Whether {@link VectorIndex.close} was called. */
   get closed(): boolean {
-    return this.#native === undefined;
+    return this.#native.closed;
   }
 
   /**
-   * Lets go of memory and file as soon as the calls under way are done; changes that are still queued fail with
-   * `CLOSED`. Closing twice is fine.
+   * Ends the use of this index, and lets go of memory and file as soon as the calls begun before are done, changes that
+   * wait for their turn included. Closing twice is fine.
    */
   close(): void {
-    this.#native?.close();
-    this.#native = undefined;
+    this.#native.close();
     this.#pairs = new Float64Array(0);
   }
 
@@ -402,10 +401,11 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
   }
 
   #open(where: string): NativeIndex {
-    if (this.#native !== undefined) return this.#native;
-    throw new IndexError(`${where}: the index is closed`, {
-      code: "CLOSED",
-      hint: "Load or build it again; close() only once nothing needs it any more.",
-    });
+    return this.#native.open(where);
+  }
+
+  /** Runs a change when those before it are done, however soon the index is closed. */
+  #change<T>(where: string, work: (index: NativeIndex, turn: Promise<unknown>) => Promise<T>): Promise<T> {
+    return this.#writes.run((turn) => this.#native.hold(where, (index) => work(index, turn)));
   }
 }

@@ -40,7 +40,7 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
   /**
    * Inserts records or replaces those with the same id; of several records with one id the last wins.
    *
-   * An array is one atomic batch. Any other iterable is committed in atomic batches of some 10,000 records or 32 MB,
+   * An array is one atomic batch. Any other iterable is committed in atomic batches of up to 10,000 records or 32 MB,
    * so memory stays bounded; if it fails midway the batches before remain (`error.context.committed` says how many
    * records, where the error is ours). The promise resolves when everything is durable. Leave an array alone until
    * then; a record that is yielded is copied before the next is asked for. Calls under way together are committed in any

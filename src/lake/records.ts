@@ -68,7 +68,10 @@ export interface CollectionOptions {
 export interface UpsertOptions {
   /** Stops before the next batch is committed; what is committed stays. */
   signal?: AbortSignal | undefined;
-  /** Told after each committed batch. */
+  /**
+   * Told after each committed batch. An exception stops what follows, and the call rejects with it; after the last batch
+   * there is nothing to stop, so it becomes a warning of the process (`RULAKE_PROGRESS`).
+   */
   onProgress?: ((progress: UpsertProgress) => void) | undefined;
   /** Default `"fsync"`: the promise resolves once everything survives a power cut. */
   durability?: Durability | undefined;

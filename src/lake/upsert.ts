@@ -1,12 +1,13 @@
 import type { UpsertBatch, WriteResult } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
+import { warnOfLateFailure } from "../late-failure.js";
 import { checkSignal, describe, invalidOption } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
 import { invalidArgument } from "./native-call.js";
 import { RecordWriter } from "./record-writer.js";
 import type { RecordInput, UpsertOptions, UpsertResult } from "./records.js";
 
-/** What an atomic batch of an iterable may hold. An array is one batch however large. */
+/** With so many records or bytes an atomic batch of an iterable is full. An array is one batch however large. */
 const BATCH = { records: 10_000, bytes: 32 << 20 };
 
 type Source<Meta extends object> = Iterable<RecordInput<Meta>> | AsyncIterable<RecordInput<Meta>>;
@@ -29,14 +30,7 @@ export async function upsertRecords<Meta extends object>(
   const writer = new RecordWriter(where);
   const ids: string[] = [];
   let done = 0;
-  const commitBatch = async (): Promise<string> => {
-    const count = writer.records;
-    signal?.throwIfAborted();
-    const { snapshot } = await commit(writer.take());
-    done += count;
-    onProgress?.({ phase: "upsert", done, total });
-    return snapshot;
-  };
+  let snapshot: string | undefined;
   try {
     if (isTurnOver()) await nextTurn();
     // Two loops: `for await` over a plain iterable would go through the microtask queue for each record.
@@ -45,7 +39,15 @@ export async function upsertRecords<Meta extends object>(
     } else {
       for (const record of source) if (add(record)) await turn();
     }
-    const snapshot = await commitBatch();
+    // The last batch may have been full; there is nothing left to stop then.
+    if (snapshot === undefined || writer.records > 0) {
+      snapshot = await commitBatch();
+      try {
+        tell();
+      } catch (error) {
+        warnOfLateFailure(where, error);
+      }
+    }
     return { ids, snapshot };
   } catch (error) {
     if (LakeError.isInstance(error)) error.context.committed = done;
@@ -55,13 +57,31 @@ export async function upsertRecords<Meta extends object>(
   /** Whether it is time for a turn of the event loop, or to commit. */
   function add(record: RecordInput<Meta>): boolean {
     ids.push(writer.add(record));
-    return writer.isDue;
+    return writer.isDue || isFull();
   }
 
   async function turn(): Promise<void> {
     await writer.flush();
     signal?.throwIfAborted();
-    if (!atomic && (writer.records >= BATCH.records || writer.bytes >= BATCH.bytes)) await commitBatch();
+    if (!isFull()) return;
+    snapshot = await commitBatch();
+    tell();
+  }
+
+  function isFull(): boolean {
+    return !atomic && (writer.records >= BATCH.records || writer.bytes >= BATCH.bytes);
+  }
+
+  async function commitBatch(): Promise<string> {
+    const count = writer.records;
+    signal?.throwIfAborted();
+    const written = await commit(writer.take());
+    done += count;
+    return written.snapshot;
+  }
+
+  function tell(): void {
+    onProgress?.({ phase: "upsert", done, total });
   }
 }
 

@@ -1,6 +1,7 @@
 import { LakeError } from "../errors.js";
 import type { Collection } from "../lake/collection.js";
 import type { Durability, RecordInput } from "../lake/records.js";
+import { warnOfLateFailure } from "../late-failure.js";
 
 /** How far an add is. */
 export interface AddProgress {
@@ -13,6 +14,8 @@ export interface AddProgress {
 
 /** How {@link upsertInBatches} goes about it. */
 export interface BatchOptions {
+  /** The call as the user wrote it. */
+  where: string;
   /** Records made and committed at a time. */
   batchSize: number;
   durability: Durability | undefined;
@@ -32,7 +35,7 @@ export async function upsertInBatches<Meta extends object>(
   collection: Collection<Meta>,
   total: number,
   make: (start: number, end: number) => Promise<RecordInput<Meta>[]>,
-  { batchSize, durability, signal, onProgress }: BatchOptions,
+  { where, batchSize, durability, signal, onProgress }: BatchOptions,
 ): Promise<void> {
   signal?.throwIfAborted();
   // With nothing to store this still finds a store closed.
@@ -46,7 +49,12 @@ export async function upsertInBatches<Meta extends object>(
       signal?.throwIfAborted();
       writing = collection.upsert(records, { durability, signal }).then(() => {
         done = end;
-        onProgress?.({ phase: "add", done, total });
+        try {
+          onProgress?.({ phase: "add", done, total });
+        } catch (error) {
+          if (done < total) throw error;
+          warnOfLateFailure(where, error);
+        }
       });
       // It may fail while the next batch is made, before anybody awaits it.
       writing.catch(() => {});

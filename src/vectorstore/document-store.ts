@@ -27,7 +27,7 @@ export interface RecordSearch<Meta extends object> {
 }
 
 /** What {@link DocumentStore.add} takes. */
-export type RecordAdd = Omit<BatchOptions, "batchSize"> & {
+export type RecordAdd = Omit<BatchOptions, "batchSize" | "where"> & {
   batchSize: number | undefined;
   ids: readonly (string | undefined)[] | undefined;
 };
@@ -79,6 +79,7 @@ export class DocumentStore<Meta extends object> {
       });
     };
     await upsertInBatches(this.collection, documents.length, make, {
+      where,
       batchSize: options.batchSize ?? this.#options.batchSize ?? BATCH_SIZE,
       durability: options.durability ?? this.#options.durability,
       signal: options.signal,

@@ -41,7 +41,10 @@ export interface AddDocumentsOptions {
   durability?: Durability | undefined;
   /** Stops before the next batch; the promise rejects with the signal's reason, and what is stored stays. */
   signal?: AbortSignal | undefined;
-  /** Told after each stored batch. */
+  /**
+   * Told after each stored batch. An exception stops those that follow, and the call rejects with it; after the last
+   * batch it becomes a warning of the process (`RULAKE_PROGRESS`).
+   */
   onProgress?: ((progress: AddProgress) => void) | undefined;
 }
 

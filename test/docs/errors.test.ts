@@ -38,7 +38,7 @@ const NOT_CODES = {
   "bindings of A2A": ["JSONRPC", "GRPC"],
   "types of keys and signatures": ["EC", "RSA", "ES256", "ES384", "RS256", "PS256", "JOSE", "JWT"],
   "a mode of LlamaIndex": ["NONE"],
-  "the code of a warning": ["RULAKE_EMBED_MODEL"],
+  "codes of warnings": ["RULAKE_EMBED_MODEL", "RULAKE_PROGRESS"],
 };
 const notCodes: readonly string[] = Object.values(NOT_CODES).flat();
 

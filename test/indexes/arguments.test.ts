@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import vm from "node:vm";
 import {
   type BuildOptions,
@@ -84,6 +87,18 @@ describe("build refuses", () => {
     ],
     ["NaN", () => build({ dimensions }, withNumber(Number.NaN)), "NOT_FINITE", /vector 2 .*NaN.* position 1/],
     ["Infinity", () => build({ dimensions }, withNumber(-Infinity)), "NOT_FINITE", /-inf/i],
+    [
+      "a long vector",
+      () => build({ dimensions }, withNumber(2e18)),
+      "NORM_OUT_OF_RANGE",
+      /4e36, above about 1e36/,
+    ],
+    [
+      "a short vector for a cosine",
+      () => build({ dimensions }, Float32Array.of(1, 0, 0, 0, 0, 9e-16, 0, 0)),
+      "NORM_OUT_OF_RANGE",
+      /vector 1 .*8\.1\d*e-31, below about 1e-30/,
+    ],
     ["too few ids", () => build({ dimensions, ids: [1, 2] }), "ID_COUNT_MISMATCH", /2 ids for 6/],
     ["ids that are no list", () => build({ dimensions, ids: 5 }), "INVALID_ARGUMENT", /ids/],
     [
@@ -127,6 +142,12 @@ describe("build refuses", () => {
     const config = ["INVALID_OPTION", "UNKNOWN_OPTION", "INVALID_DIMENSIONS"].includes(code);
     expect(error).toBeInstanceOf(config ? ConfigError : IndexError);
     expect(error.isRetryable()).toBe(false);
+  });
+
+  it("no zero vector, nor a short one where no cosine is taken", async () => {
+    const short = Float32Array.of(0, 0, 0, 0, 0, 9e-16, 0, 0);
+    expect((await build({ dimensions }, new Float32Array(8))).size).toBe(2);
+    for (const metric of ["l2", "ip"]) expect((await build({ dimensions, metric }, short)).size).toBe(2);
   });
 
   it("an array whose memory was transferred", async () => {
@@ -302,16 +323,35 @@ describe("a closed index", () => {
     expect(later.closed).toBe(true);
   });
 
-  it("lets running calls finish and refuses queued ones", async () => {
+  it("finishes what was begun before: searches, copies of input, and changes that wait", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "rulake-closed-"));
+    const file = path.join(folder, "index");
     const other = await FlatF32Index.build(vectors, { dimensions });
-    const running = other.search(query, 2);
-    const first = other.delete([1]);
-    const queued = other.delete([2]);
-    queued.catch(() => {});
-    await first;
+    const n = other.size;
+    const many = Array.from({ length: 100_000 }, (_, i) => i);
+    const { signal } = new AbortController();
+    const begun = [
+      other.search(query, 1),
+      other.search(query, 1, { signal }),
+      other.search(query, 1, { filterIds: many }),
+      other.searchBatch(query, 1, { filterIds: many }),
+      other.explain(query, 1),
+      other.delete([1]),
+      other.delete([2, ...many.slice(n)]),
+      other.add([n], query),
+      other.save(file),
+    ];
     other.close();
-    expect(await running).toHaveLength(2);
-    await expect(queued).rejects.toMatchObject({ code: "CLOSED" });
+    expect(await failure(() => other.search(query, 1))).toMatchObject({ code: "CLOSED" });
+    const [found, watched, filtered, batch, plan, first, second] = await Promise.all(begun);
+    expect([watched, filtered]).toEqual([found, found]);
+    expect(batch).toMatchObject({ k: 1 });
+    expect(plan).toMatchObject({ k: 1 });
+    expect([first, second]).toEqual([1, 1]);
+    const saved = await loadIndex(file);
+    expect(saved.size).toBe(n - 2 + 1);
+    saved.close();
+    rmSync(folder, { recursive: true });
   });
 });
 

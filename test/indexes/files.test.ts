@@ -106,6 +106,39 @@ describe.each(Object.entries(classes))("%s", (name, Index) => {
   });
 });
 
+describe("a process that is killed while it saves", () => {
+  const script = `
+    import { readdirSync } from "node:fs";
+    import path from "node:path";
+    import { FlatF32Index } from "rulake";
+    const file = process.argv[1];
+    const index = await FlatF32Index.build(new Float32Array(1 << 24), { dimensions: 64 });
+    index.save(file);
+    const look = () => {
+      const isBegun = readdirSync(path.dirname(file)).some((name) => name.endsWith(".tmp"));
+      if (isBegun) process.kill(process.pid, "SIGKILL");
+      setImmediate(look);
+    };
+    look();
+  `;
+
+  it("leaves the old file, and nothing after the next save", async () => {
+    const folder = mkdtempSync(path.join(dir, "killed-"));
+    const target = path.join(folder, "index");
+    const index = await FlatF32Index.build(vectors, { dimensions });
+    await index.save(target);
+    const child = spawnSync(process.execPath, ["--input-type=module", "-e", script, target], {
+      cwd: import.meta.dirname,
+      encoding: "utf8",
+    });
+    expect(child, child.stderr).toMatchObject({ signal: "SIGKILL" });
+    expect(readdirSync(folder)).toHaveLength(2);
+    expect((await loadIndex(target)).size).toBe(500);
+    await Promise.all(Array.from({ length: 8 }, () => index.save(target)));
+    expect(readdirSync(folder)).toEqual(["index"]);
+  });
+});
+
 describe("every CPU level", () => {
   const script = `
     import { createHash } from "node:crypto";

@@ -122,6 +122,32 @@ describe("progress", () => {
     await expect(RabitqPlusIndex.build(vectors, { dimensions, onProgress: late })).rejects.toBe(oops);
   });
 
+  it("that throws when the change is made fails nothing, and warns", async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), "rulake-job-"));
+    const index = await RabitqPlusIndex.build(vectors.subarray(0, 500 * dimensions), { dimensions });
+    const warnings: (Error & { code?: string; detail?: string })[] = [];
+    const listen = (warning: Error) => warnings.push(warning);
+    process.on("warning", listen);
+    const onProgress = ({ phase }: Progress) => {
+      if (phase !== "copy") throw new Error("the bar broke");
+    };
+    try {
+      await index.add([1000], row(vectors, dimensions, 1), { onProgress });
+      expect(index.has(1000)).toBe(true);
+      await index.save(path.join(dir, "index"), { onProgress });
+      expect(existsSync(path.join(dir, "index"))).toBe(true);
+      await index.delete([3]);
+      await index.compact({ onProgress });
+      expect(index.stats().deleted).toBe(0);
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.off("warning", listen);
+      rmSync(dir, { recursive: true, force: true });
+    }
+    expect(warnings.map((warning) => warning.code)).toEqual(Array(3).fill("RULAKE_PROGRESS"));
+    expect(warnings[0]?.detail).toContain("the bar broke");
+  });
+
   it("of a save that is stopped leaves no file", async () => {
     const dir = mkdtempSync(path.join(tmpdir(), "rulake-job-"));
     try {

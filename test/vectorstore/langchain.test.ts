@@ -174,6 +174,17 @@ describe("RuLakeVectorStore for LangChain", () => {
       await expect(store.addDocuments(many, { signal: controller.signal })).rejects.toBe(reason);
     });
 
+    it("does not fail for an exception of onProgress once everything is stored", async () => {
+      const two = ["x", "y"].map((id) => new Document<Meta>({ id, pageContent: id }));
+      const warned = new Promise<Error & { code?: string }>((done) => process.once("warning", done));
+      const onProgress = () => {
+        throw new Error("the bar broke");
+      };
+      await expect(store.addDocuments(two, { batchSize: 1, onProgress })).rejects.toThrow("the bar broke");
+      expect(await store.addDocuments(two, { onProgress })).toEqual(["x", "y"]);
+      expect((await warned).code).toBe("RULAKE_PROGRESS");
+    });
+
     it("says how many documents are stored when a later one is refused", async () => {
       const many = Array.from(
         { length: 30 },

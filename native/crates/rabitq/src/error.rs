@@ -32,8 +32,8 @@ pub enum Error {
         /// The offending value.
         value: f32,
     },
-    /// A vector whose squared norm is outside what `f32` arithmetic can rank.
-    #[error("vector {row} has squared norm {norm_squared:e}, which 32-bit arithmetic cannot rank")]
+    /// A vector that is too long for `f32` arithmetic to rank, or, other than zero, too short for it to take a cosine of.
+    #[error("vector {row} has squared norm {norm_squared:e}, {}", limit(*norm_squared))]
     NormOutOfRange {
         /// Row of the vector in the call.
         row: usize,
@@ -101,6 +101,15 @@ pub enum Error {
     /// The caller's [`crate::Control`] asked to stop.
     #[error("the operation was cancelled")]
     Cancelled,
+}
+
+/// Which limit of squared norms was passed.
+fn limit(norm_squared: f64) -> &'static str {
+    if norm_squared > 1.0 {
+        "above about 1e36: 32-bit arithmetic cannot rank it"
+    } else {
+        "below about 1e-30: too short for a cosine in 32-bit arithmetic"
+    }
 }
 
 impl Error {

@@ -3,6 +3,8 @@
 use crate::allow::{Mask, SMALL_PART, always_compared};
 use crate::bitset::Bitset;
 use crate::build::Shape;
+use crate::capped;
+use crate::coded::Coded;
 use crate::curves::{Curves, MIN_NEIGHBOURS, WIDEST, normal_width};
 use crate::observe::{Observer, Stage};
 use crate::query::{self, Query};
@@ -39,8 +41,10 @@ pub(crate) const DEFAULT_RECALL: f32 = 0.998;
 enum Plan {
     /// No codes: every row is compared.
     Exact,
-    /// A row is compared if its lower bound can still enter the best `k`; at most so many rows.
-    Bounds(usize),
+    /// A row is compared if its lower bound can still enter the best `k`.
+    Bounds,
+    /// The same, but for at most so many rows: those with the best estimates.
+    Capped(usize),
     /// So many rows with the best estimates are kept, and ranked anew at the end.
     Estimates(usize),
 }
@@ -95,15 +99,9 @@ pub(crate) fn nearest<O: Observer>(
     let best = if query.is_directionless() {
         first_rows(&scans, k)?
     } else {
-        let plan = plan(shape, k, options);
-        let best = if let Some(found) = candidates(&scans, k, plan, &effort, observer)? {
-            rank(&scans, k, plan, found, observer)?
-        } else {
-            // More rows are within bounds than may be compared: those with the best estimates are.
-            let plan = Plan::Estimates(k.saturating_mul(rerank_factor(shape, options)));
-            let found = candidates(&scans, k, plan, &effort, observer)?;
-            rank(&scans, k, plan, found.unwrap_or_default(), observer)?
-        };
+        let plan = plan(shape, k, options, &scans);
+        let found = candidates(&scans, k, plan, &effort, observer)?;
+        let best = rank(&scans, k, plan, found, observer)?;
         best.into_iter().take(k).collect()
     };
     best.iter()
@@ -134,53 +132,55 @@ fn lengthened(
     Ok(query::lengthened(query, norm_squared, typical))
 }
 
-fn plan(shape: &Shape, k: usize, options: &SearchOptions<'_>) -> Plan {
+fn plan(shape: &Shape, k: usize, options: &SearchOptions<'_>, scans: &[Scan<'_>]) -> Plan {
     if shape.options.effective_bits().is_none() {
-        Plan::Exact
-    } else if shape.options.keeps_raw() {
-        Plan::Bounds(k.saturating_mul(rerank_factor(shape, options)))
+        return Plan::Exact;
+    }
+    if !shape.options.keeps_raw() {
+        return Plan::Estimates(k + SPARE_CANDIDATES);
+    }
+    let factor = options.rerank_factor.or(shape.options.rerank_factor);
+    let most = factor.map_or(usize::MAX, |factor| k.saturating_mul(factor as usize));
+    // No row is compared twice.
+    if most >= scans.iter().map(|scan| scan.allowed).sum() {
+        Plan::Bounds
     } else {
-        Plan::Estimates(k + SPARE_CANDIDATES)
+        Plan::Capped(most)
     }
 }
 
-/// The cap of exact comparisons, if there is one.
-fn rerank_factor(shape: &Shape, options: &SearchOptions<'_>) -> usize {
-    let factor = options.rerank_factor.or(shape.options.rerank_factor);
-    factor.map_or(usize::MAX, |factor| factor as usize)
-}
-
-/// Candidates of all parts, best first, or nothing if finding them took more comparisons than the plan allows.
+/// Candidates of all parts, best first.
 fn candidates<O: Observer>(
     scans: &[Scan<'_>],
     k: usize,
     plan: Plan,
     effort: &Effort,
     observer: &mut O,
-) -> Result<Option<Vec<Candidate>>> {
-    let (mut top, measure, mut left) = match plan {
-        Plan::Estimates(capacity) => (TopK::new(capacity), Measure::Estimates, usize::MAX),
-        Plan::Bounds(most) => (TopK::new(k.max(MIN_NEIGHBOURS)), Measure::Bounds, most),
-        Plan::Exact => (TopK::new(k), Measure::Bounds, usize::MAX),
+) -> Result<Vec<Candidate>> {
+    let (mut top, measure) = match plan {
+        Plan::Estimates(capacity) => (TopK::new(capacity), Measure::Estimates),
+        Plan::Capped(most) => (TopK::new(k.max(MIN_NEIGHBOURS)), Measure::Capped(most)),
+        Plan::Bounds => (TopK::new(k.max(MIN_NEIGHBOURS)), Measure::Bounds),
+        Plan::Exact => (TopK::new(k), Measure::Bounds),
     };
+    let is_capped = matches!(plan, Plan::Capped(_));
+    let mut uncompared = Vec::new();
     for scan in scans {
         let by_codes = scan.part.codes.as_ref();
-        let by_codes = by_codes.filter(|_| scan.allowed > 0 && !compares_all(scan, effort.visited));
+        let by_codes = by_codes
+            .filter(|_| scan.allowed > 0 && (is_capped || !compares_all(scan, effort.visited)));
         match by_codes.and_then(|codes| Some((codes, scan.query.estimator()?))) {
             _ if scan.allowed == 0 => {}
             Some((codes, estimator)) => {
-                let compared = visit(
+                let coded = Coded {
                     scan,
                     codes,
                     estimator,
-                    (effort.extent, measure),
-                    &mut top,
-                    observer,
-                )?;
-                let Some(rest) = left.checked_sub(compared) else {
-                    return Ok(None);
                 };
-                left = rest;
+                let survivors = visit(coded, (effort.extent, measure), &mut top, observer)?;
+                if !survivors.is_empty() {
+                    uncompared.push((coded, survivors));
+                }
             }
             _ => {
                 observer.without_codes(scan.allowed);
@@ -188,7 +188,12 @@ fn candidates<O: Observer>(
             }
         }
     }
-    Ok(Some(top.into_sorted()))
+    if let Plan::Capped(most) = plan {
+        let start = observer.now();
+        observer.compared(capped::compare(&uncompared, most, &mut top)?);
+        observer.spent(Stage::Rerank, start);
+    }
+    Ok(top.into_sorted())
 }
 
 /// Whether so few rows are allowed that their codes are not worth a look. `visited` is the share of lists that would be.
@@ -209,7 +214,7 @@ fn compares_all(scan: &Scan<'_>, visited: f64) -> bool {
     allowed <= always_compared(rows) || raw <= FILTERED_COST * visited * count * list
 }
 
-/// Ranks candidates by the best that is known of them.
+/// Ranks candidates by the unrounded query where that tells more.
 fn rank<O: Observer>(
     scans: &[Scan<'_>],
     k: usize,
@@ -225,10 +230,6 @@ fn rank<O: Observer>(
     for Candidate { rank, order, row } in candidates {
         let (scan, at) = locate(scans, row);
         let rank = match (&scan.part.codes, scan.query.estimator()) {
-            _ if scan.part.raw.is_some() => {
-                observer.compared(1);
-                scan.rank(at)?
-            }
             (Some(codes), Some(estimator)) => scan.estimate(codes, estimator, at)?,
             _ => rank,
         };

@@ -6,6 +6,7 @@ use simd::Pick;
 
 use crate::Result;
 use crate::bounds::{Bounds, STRIDE};
+use crate::capped::Survivor;
 use crate::coded::Coded;
 use crate::observe::{Observer, Stage};
 use crate::pack::BLOCK;
@@ -31,14 +32,6 @@ struct Scratch {
     survivors: Vec<Survivor>,
 }
 
-/// A row whose lower bound reaches the best so far.
-#[derive(Clone, Copy)]
-struct Survivor {
-    estimate: f32,
-    lower: f32,
-    row: usize,
-}
-
 thread_local! {
     static SCRATCH: Cell<Scratch> = Cell::default();
 }
@@ -57,6 +50,8 @@ pub(crate) struct Sweep<'a> {
     estimates: TopK,
     /// The span whose picked rows wait for the memory of their codes.
     waiting: Option<Span>,
+    /// Comparisons that the whole search may make: then none is made here, see [`crate::capped`].
+    cap: Option<usize>,
 }
 
 impl Drop for Sweep<'_> {
@@ -75,7 +70,13 @@ impl<'a> Sweep<'a> {
             uppers: TopK::new(k),
             estimates: TopK::new(k),
             waiting: None,
+            cap: None,
         }
+    }
+
+    /// Leaves comparisons, of which there may be so many, to the caller: see [`Sweep::survivors`].
+    pub(crate) fn cap(&mut self, most: usize) {
+        self.cap = Some(most);
     }
 
     /// A rank that the best `k` rows of what was looked at do not exceed.
@@ -89,21 +90,48 @@ impl<'a> Sweep<'a> {
     }
 
     /// Finds the rows of a span whose bounds allow them among the best `k`. Those of short spans wait for
-    /// [`Sweep::finish`], which compares fewer of them the more is known. Returns how many were compared.
+    /// [`Sweep::finish`], which compares fewer of them the more is known.
     pub(crate) fn by_bounds<O: Observer>(
         &mut self,
         span: &Span,
         top: &mut TopK,
         observer: &mut O,
-    ) -> Result<usize> {
-        let mut compared = 0;
+    ) -> Result<()> {
         for start in (0..span.rows).step_by(CHUNK) {
-            compared += self.find_survivors(&span.part(start, CHUNK), top, observer)?;
-            if self.coded.signs_only() || self.scratch.survivors.len() > MOST_WAITING {
-                compared += self.finish(top, observer)?;
+            self.find_survivors(&span.part(start, CHUNK), top, observer)?;
+            if let Some(most) = self.cap {
+                self.thin_out(most, top);
+            } else if self.coded.signs_only() || self.scratch.survivors.len() > MOST_WAITING {
+                self.finish(top, observer)?;
             }
         }
-        Ok(compared)
+        Ok(())
+    }
+
+    /// The rows that may be among the best, uncompared.
+    pub(crate) fn survivors(mut self, top: &TopK) -> Result<Vec<Survivor>> {
+        self.refine_waiting(top)?;
+        let limit = self.coded.tolerated(self.limit(top));
+        let survivors = self.scratch.survivors.iter();
+        Ok(survivors
+            .copied()
+            .filter(|survivor| survivor.lower <= limit)
+            .collect())
+    }
+
+    /// Of many survivors those are kept that may be compared, and some more for those that turn out not to need it.
+    fn thin_out(&mut self, most: usize, top: &TopK) {
+        let kept = most.max(MOST_WAITING);
+        if self.scratch.survivors.len() <= kept.saturating_mul(2) {
+            return;
+        }
+        let limit = self.coded.tolerated(self.limit(top));
+        let survivors = &mut self.scratch.survivors;
+        survivors.retain(|survivor| survivor.lower <= limit);
+        if survivors.len() > kept {
+            survivors.select_nth_unstable_by(kept, Survivor::by_estimate);
+            survivors.truncate(kept);
+        }
     }
 
     /// Ranks rows of a span by the estimate of their whole code; ranks in `top` are estimates.
@@ -124,22 +152,14 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Ranks by raw vector the rows that are waiting, if they still may be among the best. Returns how many were compared.
-    pub(crate) fn finish<O: Observer>(
-        &mut self,
-        top: &mut TopK,
-        observer: &mut O,
-    ) -> Result<usize> {
+    /// Ranks by raw vector the rows that are waiting, if they still may be among the best.
+    pub(crate) fn finish<O: Observer>(&mut self, top: &mut TopK, observer: &mut O) -> Result<()> {
         self.refine_waiting(top)?;
         let start = observer.now();
         let limit = self.coded.tolerated(self.limit(top));
         let mut survivors = std::mem::take(&mut self.scratch.survivors);
         survivors.retain(|survivor| survivor.lower <= limit);
-        // The best estimates first: their exact ranks give a limit that few lower bounds reach.
-        survivors.sort_unstable_by(|a, b| {
-            let by_estimate = a.estimate.total_cmp(&b.estimate);
-            by_estimate.then(a.row.cmp(&b.row))
-        });
+        survivors.sort_unstable_by(Survivor::by_estimate);
         for survivor in survivors.iter().take(AHEAD) {
             self.coded.scan.part.prefetch_vector(survivor.row);
         }
@@ -157,37 +177,36 @@ impl<'a> Sweep<'a> {
         self.scratch.survivors = survivors;
         observer.compared(compared);
         observer.spent(Stage::Rerank, start);
-        Ok(compared)
+        Ok(())
     }
 
-    /// Collects the rows of a chunk that are worth comparing. Returns how many were compared at once.
+    /// Collects the rows of a chunk that are worth comparing.
     fn find_survivors<O: Observer>(
         &mut self,
         span: &Span,
         top: &mut TopK,
         observer: &mut O,
-    ) -> Result<usize> {
+    ) -> Result<()> {
         let start = observer.now();
         self.coded.scan.control.check()?;
         let limit = self.limit(top);
-        let (refined, compared) = if span.rows >= STRIDE || limit == f64::INFINITY {
+        let refined = if span.rows >= STRIDE || limit == f64::INFINITY {
             self.find_after_best(span, top, observer)?
         } else {
-            (self.find_short(span, top)?, 0)
+            self.find_short(span, top)?
         };
         observer.scanned(span.rows, span.rows - refined);
         observer.spent(Stage::Scan, start);
-        Ok(compared)
+        Ok(())
     }
 
-    /// The best estimates first: they give a limit that few lower bounds of the span reach. Returns how many rows were refined,
-    /// and how many compared.
+    /// The best estimates first: they give a limit that few lower bounds of the span reach. Returns how many rows were refined.
     fn find_after_best<O: Observer>(
         &mut self,
         span: &Span,
         top: &mut TopK,
         observer: &mut O,
-    ) -> Result<(usize, usize)> {
+    ) -> Result<usize> {
         self.refine_waiting(top)?;
         self.scratch.bounds.fill(&self.coded, span)?;
         let (most, limit) = (self.uppers.capacity(), self.limit(top));
@@ -195,17 +214,15 @@ impl<'a> Sweep<'a> {
         bounds.take_best(most, self.coded.tolerated(limit), picks);
         let best = picks.len();
         self.refine(span, limit)?;
-        let compared = if self.coded.signs_only() {
-            self.finish(top, observer)?
-        } else {
-            0
-        };
+        if self.coded.signs_only() && self.cap.is_none() {
+            self.finish(top, observer)?;
+        }
         let limit = self.limit(top);
         let Scratch { bounds, picks, .. } = &mut self.scratch;
         bounds.others(self.coded.tolerated(limit), picks);
         let others = picks.len();
         self.refine(span, limit)?;
-        Ok((best + others, compared))
+        Ok(best + others)
     }
 
     /// Picks rows of a span, and refines those that were picked before: their codes have come by now. Returns how many were
@@ -253,9 +270,9 @@ impl<'a> Sweep<'a> {
                     lower,
                     row,
                 });
-                // Bounds of sign codes alone are too wide to be worth it.
+                // Bounds of sign codes alone are too wide to be worth it, unless nothing better comes in between.
                 let upper = estimate + (estimate - lower);
-                if upper.is_finite() && !coded.signs_only() {
+                if upper.is_finite() && (!coded.signs_only() || self.cap.is_some()) {
                     let at = |rank: f32| Candidate::in_order(f64::from(rank), row as u64);
                     self.uppers.push(at(upper));
                     self.estimates.push(at(estimate));

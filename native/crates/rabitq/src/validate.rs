@@ -13,7 +13,7 @@ const MAX_NORM_SQUARED: f32 = 1e36;
 /// Smallest squared norm, other than zero, that a cosine can be taken of.
 const MIN_COSINE_NORM_SQUARED: f32 = 1e-30;
 
-/// Squared norm of one vector.
+/// Squared norm of one vector. A cosine is refused to short vectors; the zero vector has one, 0.
 ///
 /// # Errors
 /// `NOT_FINITE`, `NORM_OUT_OF_RANGE`.

@@ -1,11 +1,10 @@
 //! Which lists of a part a search looks at, and how.
 
+use crate::capped::Survivor;
 use crate::coded::Coded;
 use crate::curves::Cut;
 use crate::lists;
 use crate::observe::{Observer, Stage};
-use crate::part::Codes;
-use crate::query::Estimator;
 use crate::route::{Reckoning, Route, Stop};
 use crate::scan::{Scan, Span};
 use crate::sweep::Sweep;
@@ -43,26 +42,29 @@ pub(crate) enum Extent {
 pub(crate) enum Measure {
     /// Rows whose bounds allow it are compared.
     Bounds,
+    /// They are found in the same way, but so many of them at most may be compared, by the caller.
+    Capped(usize),
     /// Rows are ranked by estimate.
     Estimates,
 }
 
 /// Looks at the codes of a part: all, or those of the lists near the query. Lists go on being looked at, whatever the extent,
-/// until `top` is full. Returns how many raw vectors were compared by their bounds.
+/// until `top` is full. Returns the rows that are left to be compared, of [`Measure::Capped`].
 pub(crate) fn visit<O: Observer>(
-    scan: &Scan<'_>,
-    codes: &Codes,
-    estimator: &Estimator,
+    coded: Coded<'_>,
     (extent, measure): (Extent, Measure),
     top: &mut TopK,
     observer: &mut O,
-) -> Result<usize> {
-    let coded = Coded {
+) -> Result<Vec<Survivor>> {
+    let Coded {
         scan,
         codes,
         estimator,
-    };
+    } = coded;
     let mut sweep = Sweep::new(coded, top.capacity());
+    if let Measure::Capped(most) = measure {
+        sweep.cap(most);
+    }
     let Some(lists) = &scan.part.lists else {
         let all = Span {
             row: 0,
@@ -70,8 +72,8 @@ pub(crate) fn visit<O: Observer>(
             rows: scan.part.rows(),
             reach: estimator.center(),
         };
-        let compared = look_at(&mut sweep, &all, measure, top, observer)?;
-        return Ok(compared + sweep.finish(top, observer)?);
+        look_at(&mut sweep, &all, measure, top, observer)?;
+        return finish(sweep, measure, top, observer);
     };
     let (kernels, metric) = (scan.query.kernels(), scan.query.metric());
     let start = observer.now();
@@ -90,7 +92,7 @@ pub(crate) fn visit<O: Observer>(
         }
     };
     observer.spent(Stage::Route, start);
-    let (mut place, mut beyond, mut compared, mut ranked) = (0, 0, 0, 0);
+    let (mut place, mut beyond, mut ranked) = (0, 0, 0);
     let length = match metric {
         Metric::InnerProduct => Some(estimator.length()),
         Metric::Cosine | Metric::L2 => None,
@@ -136,20 +138,20 @@ pub(crate) fn visit<O: Observer>(
             }
             place += 1;
             observer.visited();
-            if allowed.is_few() {
+            if allowed.is_few() && !matches!(measure, Measure::Capped(_)) {
                 // Those that wait count for the limit only once they are compared, too.
                 if top.limit() == f64::INFINITY {
-                    compared += sweep.finish(top, observer)?;
+                    sweep.finish(top, observer)?;
                 }
                 scan.exact(allowed.rows, top, observer)?;
             } else {
                 let reach = match measure {
-                    Measure::Bounds if is_clear(stop, radii[stop.list as usize]) => {
+                    Measure::Bounds | Measure::Capped(_)
+                        if is_clear(stop, radii[stop.list as usize]) =>
+                    {
                         estimator.rough_reach(stop, lengths[stop.list as usize])
                     }
-                    Measure::Bounds | Measure::Estimates => {
-                        lists.reach(kernels, estimator, stop.list)?
-                    }
+                    _ => lists.reach(kernels, estimator, stop.list)?,
                 };
                 let span = Span {
                     row: held.row,
@@ -157,14 +159,14 @@ pub(crate) fn visit<O: Observer>(
                     rows: held.rows,
                     reach,
                 };
-                compared += look_at(&mut sweep, &span, measure, top, observer)?;
+                look_at(&mut sweep, &span, measure, top, observer)?;
             }
         }
         // Half as many again, also where a filter leaves nothing of most: few searches need them.
         ranked += stops.len();
         batch = (ranked / 2).max(FEWEST_LISTS);
     }
-    Ok(compared + sweep.finish(top, observer)?)
+    finish(sweep, measure, top, observer)
 }
 
 fn look_at<O: Observer>(
@@ -173,11 +175,24 @@ fn look_at<O: Observer>(
     measure: Measure,
     top: &mut TopK,
     observer: &mut O,
-) -> Result<usize> {
+) -> Result<()> {
     match measure {
-        Measure::Bounds => sweep.by_bounds(span, top, observer),
-        Measure::Estimates => sweep.by_estimates(span, top, observer).map(|()| 0),
+        Measure::Bounds | Measure::Capped(_) => sweep.by_bounds(span, top, observer),
+        Measure::Estimates => sweep.by_estimates(span, top, observer),
     }
+}
+
+fn finish<O: Observer>(
+    mut sweep: Sweep<'_>,
+    measure: Measure,
+    top: &mut TopK,
+    observer: &mut O,
+) -> Result<Vec<Survivor>> {
+    if let Measure::Capped(_) = measure {
+        return sweep.survivors(top);
+    }
+    sweep.finish(top, observer)?;
+    Ok(vec![])
 }
 
 /// The rows of a list that may be returned.

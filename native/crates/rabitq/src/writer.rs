@@ -1,17 +1,18 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Error, Result};
+use crate::{Error, Result, leftovers};
 
 /// Bytes handed to the system at a time. Linux without preemption copies what one call writes in units of up to megabytes,
 /// and whatever waits for the CPU meanwhile, such as an event loop, waits for all of it.
 const PIECE: usize = 128 << 10;
 
-/// A file written under a temporary name and renamed into place once it is safe on disk. Dropped uncommitted, it vanishes.
+/// A file written under a temporary name and renamed into place once it is safe on disk. Dropped uncommitted, it vanishes;
+/// what a process leaves behind that was killed goes with the next file of the same name.
 pub(crate) struct AtomicFile {
     target: PathBuf,
     temporary: PathBuf,
@@ -22,14 +23,22 @@ pub(crate) struct AtomicFile {
 impl AtomicFile {
     pub(crate) fn create(target: &Path) -> Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let temporary =
-            target.with_file_name(format!(".{name}.{}.{unique}.tmp", std::process::id()));
-        let file = File::create_new(&temporary).map_err(|source| Error::Io {
-            path: target.into(),
-            source,
-        })?;
+        leftovers::remove(target, COUNTER.load(Ordering::Relaxed));
+        let (temporary, file) = loop {
+            let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let temporary = leftovers::temporary(target, unique);
+            match File::create_new(&temporary) {
+                Ok(file) if leftovers::claim(&temporary, &file) => break (temporary, file),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(source) => {
+                    return Err(Error::Io {
+                        path: target.into(),
+                        source,
+                    });
+                }
+            }
+        };
         Ok(Self {
             target: target.into(),
             temporary,
@@ -65,12 +74,18 @@ impl AtomicFile {
             out.flush()?;
             out.get_ref().sync_all()
         })?;
-        self.out = None;
+        if cfg!(windows)
+            && let Some(out) = &self.out
+        {
+            // Locks keep others from reading there, also under the new name.
+            let _ = out.get_ref().unlock();
+        }
         let io = |source| Error::Io {
             path: self.target.clone(),
             source,
         };
         fs::rename(&self.temporary, &self.target).map_err(io)?;
+        self.out = None;
         sync_directory(&self.target).map_err(io)
     }
 
@@ -90,6 +105,7 @@ impl AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
+        self.out = None;
         // After a commit the temporary name is gone and this does nothing.
         let _ = fs::remove_file(&self.temporary);
     }
@@ -105,4 +121,22 @@ fn sync_directory(path: &Path) -> std::io::Result<()> {
         File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_an_earlier_process_of_the_same_id_has_left_are_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.rbq");
+        for unique in 0..2000 {
+            fs::create_dir(leftovers::temporary(&target, unique)).unwrap();
+        }
+        let mut file = AtomicFile::create(&target).unwrap();
+        file.write(b"whole").unwrap();
+        file.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"whole");
+    }
 }

@@ -1,6 +1,6 @@
 //! Recall is what is promised: for one, ten and a hundred hits, each metric, after changes, and under filters.
 
-use rabitq::{AllowList, BuildOptions, Control, Hit, Index, Kind, Metric, SearchOptions};
+use rabitq::{AllowList, Bits, BuildOptions, Control, Hit, Index, Kind, Metric, SearchOptions};
 
 const DIMENSIONS: usize = 64;
 const ROWS: usize = 20_000;
@@ -305,25 +305,61 @@ fn filters_find_what_they_let_through() {
 
 #[test]
 fn a_cap_of_comparisons_holds() {
-    let index = build(
-        Kind::RabitqPlus,
-        Metric::Cosine,
-        &vectors(ROWS, 7, 0.0),
-        None,
-    );
-    for query in vectors(20, 99, 0.0).chunks_exact(DIMENSIONS) {
-        let options = SearchOptions {
-            rerank_factor: Some(20),
+    let data = vectors(ROWS, 7, 0.0);
+    let queries = vectors(40, 99, 0.0);
+    let few = AllowList::new((0..ROWS as i64).step_by(150).collect());
+    for (kind, bits) in [
+        (Kind::RabitqPlus, Bits::Five),
+        (Kind::RabitqAsym, Bits::One),
+        (Kind::RabitqIvf, Bits::Five),
+    ] {
+        let options = BuildOptions {
+            bits: Some(bits),
+            rerank_factor: (kind == Kind::RabitqAsym).then_some(1024),
+            ..BuildOptions::new(kind, DIMENSIONS, Metric::L2)
+        };
+        let index = Index::build(&data, None, &options, Control::default()).unwrap();
+        // A second part, with rows that are near some queries.
+        let ids: Vec<i64> = (0..40).map(|id| (ROWS + id) as i64).collect();
+        let near: Vec<f32> = queries.iter().map(|number| number + 0.01).collect();
+        index.add(&ids, &near, Control::default()).unwrap();
+        let free = SearchOptions {
+            rerank_factor: Some(1024),
             ..SearchOptions::default()
         };
-        let told = index
-            .explain(query, 10, &options, Control::default())
-            .unwrap();
-        let free = index
-            .explain(query, 10, &SearchOptions::default(), Control::default())
-            .unwrap();
-        assert_eq!(told.hits.len(), 10);
-        assert!(free.rows_reranked > 200 || told.hits == free.hits);
-        assert_eq!(told.expected_recall, None);
+        let mut found = 0;
+        for (k, factor, recall_target, allow) in [
+            (10, 20, None, None),
+            (1, 1, None, None),
+            (3, 2, Some(1.0), None),
+            (3, 2, Some(0.9), Some(&few)),
+        ] {
+            let options = SearchOptions {
+                rerank_factor: Some(factor),
+                recall_target,
+                allow,
+                ..SearchOptions::default()
+            };
+            for (at, query) in queries.chunks_exact(DIMENSIONS).enumerate() {
+                let told = index.explain(query, k, &options, Control::default());
+                let told = told.unwrap();
+                let what = format!("{kind} {bits:?}, k {k}, factor {factor}: {told:?}");
+                assert_eq!(told.hits.len(), k, "{what}");
+                assert!(told.rows_reranked <= k * factor as usize, "{what}");
+                assert!(told.rows_scanned <= told.rows, "no row twice: {what}");
+                assert_eq!(told.expected_recall, None, "{what}");
+                if allow.is_some() {
+                    assert!(told.hits.iter().all(|hit| hit.id % 150 == 0), "{what}");
+                } else if bits == Bits::Five {
+                    found += usize::from(told.hits[0].id == ids[at]);
+                }
+                if k == 10 && bits == Bits::Five {
+                    let free = index.explain(query, k, &free, Control::default()).unwrap();
+                    assert!(free.rows_reranked > 150 || told.hits == free.hits, "{what}");
+                }
+            }
+        }
+        let wanted = if bits == Bits::Five { 3 * 40 } else { 0 };
+        assert!(found + 6 >= wanted, "{kind}: {found} of {wanted}");
     }
 }
