@@ -304,7 +304,8 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
 
   /**
    * Writes the index to a file, after the changes called before. The file is replaced in one step: a crash leaves the
-   * old one or the new one. What a process that was killed has left of it goes with the next save. A name ending in `.rbpx` gets the format of the upstream Rust crates.
+   * old one or the new one. What a process that was killed has left of it goes with the next save. A name ending in
+   * `.rbpx` gets the format of the upstream Rust crates.
    *
    * @param path - its folder must exist
    * @throws {@link IndexError} `FILE_NOT_FOUND` (no such folder), `IO`, `INVALID_OPTION` (nothing rbpx can hold), `CLOSED`

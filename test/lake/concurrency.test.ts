@@ -34,8 +34,9 @@ describe("concurrent calls", () => {
     await using reading = await RuLake.open(place, { readOnly: true });
     const seen = await reading.collection("docs");
     let writing = true;
+    const until = performance.now() + 6000;
     const writer = (async () => {
-      for (let i = 0; i < 300; i++) {
+      for (let i = 0; i < 300 && performance.now() < until; i++) {
         await docs.upsert([{ id: `r${i % 50}`, vector: [1, i] }], { durability: "buffered" });
         await docs.compact();
       }
