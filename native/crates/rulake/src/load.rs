@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::engine::{Head, Opened};
+use crate::lake::LAKE_FILE;
 use crate::manifest::{self, Manifest};
 use crate::options::Settings;
 use crate::pin::Pin;
@@ -11,6 +12,9 @@ use crate::replay::{Mode, replay};
 use crate::segment::{BlockCache, Live, read_deletes};
 use crate::state::{Shared, State};
 use crate::{Error, Result, files, retention, wal};
+
+/// Times a reader tries again before it takes something for damage.
+const RETRIES: usize = 3;
 
 /// Creates the files of a collection.
 pub(crate) fn create(dir: &Path, name: &str, settings: &Settings) -> Result<()> {
@@ -23,6 +27,40 @@ pub(crate) fn create(dir: &Path, name: &str, settings: &Settings) -> Result<()> 
 /// Whether a directory holds a collection.
 pub(crate) fn exists(dir: &Path) -> Result<bool> {
     Ok(!manifest::generations(dir)?.is_empty())
+}
+
+/// Whether a collection that was there is no more. Dropping and replacing rename its directory as a whole, so that damage
+/// looks different from it and from a new one in the making; and without its lake nothing is known of it.
+pub(crate) fn is_gone(dir: &Path) -> bool {
+    let is_empty = |dir: &Path| {
+        files::names(dir).is_ok_and(|names| names.iter().all(|name| name.starts_with(files::DRAFT)))
+    };
+    let (manifests, logs) = (manifest::dir(dir), wal::dir(dir));
+    let others = files::names(dir).is_ok_and(|names| {
+        names.iter().any(|name| {
+            let entry = dir.join(name);
+            entry != manifests && entry != logs
+        })
+    });
+    let lake = dir.parent().map(|lake| lake.join(LAKE_FILE));
+    !others && is_empty(&manifests) && is_empty(&logs) && lake.is_some_and(|file| file.exists())
+}
+
+/// What `read` gives, which another process may disturb by dropping or replacing the collection; nothing if it is gone. What
+/// fails again is damage.
+///
+/// # Errors
+/// Those of `read`.
+pub(crate) fn unless_gone<T>(dir: &Path, mut read: impl FnMut() -> Result<T>) -> Result<Option<T>> {
+    let mut failures = 0;
+    loop {
+        match read() {
+            Ok(value) => return Ok(Some(value)),
+            Err(_) if is_gone(dir) => return Ok(None),
+            Err(error) if failures == RETRIES => return Err(error),
+            Err(_) => failures += 1,
+        }
+    }
 }
 
 /// Opens a collection. A reader leaves every file as it is, holds its generation, and starts over when the writer has

@@ -7,7 +7,7 @@ use crate::engine::{Engine, Head};
 use crate::error::IoContext;
 use crate::pin::Pin;
 use crate::replay::{Mode, replay};
-use crate::{Error, Result, load, manifest, wal};
+use crate::{Result, load, manifest, wal};
 
 /// What there was when a reader last looked: nothing new is there unless it has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,10 +32,26 @@ impl Seen {
 }
 
 /// Publishes the newest state on disk; `false` if it is known already.
+///
+/// # Errors
+/// `CLOSED` if the collection was dropped or replaced; `CORRUPT_FILE`, `IO`.
 pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
     let Some(dir) = engine.dir() else {
         return Ok(false);
     };
+    // A collection of the same name that was made since is noticed by its key.
+    let changed = load::unless_gone(dir, || match follow(engine, dir) {
+        Err(_) if engine.is_dropped() => Ok(false),
+        done => done,
+    })?;
+    if changed.is_none() {
+        engine.mark_dropped();
+    }
+    engine.check_open()?;
+    Ok(changed.unwrap_or_default())
+}
+
+fn follow(engine: &Arc<Engine>, dir: &Path) -> Result<bool> {
     let mut head = engine.head();
     loop {
         // Taken before anything is read: what comes later is found by the next call.
@@ -72,7 +88,7 @@ fn advance(
     if manifest.hash_key(&path)? != now.shared.hash_key() {
         // Dropped and made anew, or replaced: it is not the collection that was opened.
         engine.mark_dropped();
-        return Err(Error::Closed { what: "collection" });
+        return engine.check_open().map(|()| false);
     }
     let mut next = if known == generation {
         (*now).clone()

@@ -19,7 +19,8 @@ use crate::state::{Shared, State};
 use crate::ulid::Ulid;
 use crate::{Error, Result, files, load, recover, sealed, ulid};
 
-const LAKE_FILE: &str = "rulake.json";
+/// What makes a directory a lake.
+pub(crate) const LAKE_FILE: &str = "rulake.json";
 /// Start of the names of collections on their way out.
 const DROPPED: &str = ".dropped-";
 
@@ -126,12 +127,12 @@ impl Inner {
         })
     }
 
-    /// The newest states of the collections that are open, as of one moment.
-    pub(crate) fn states(&self) -> HashMap<String, Arc<State>> {
+    /// The collections that are open, and their newest states, as of one moment.
+    pub(crate) fn states(&self) -> HashMap<String, (Arc<Engine>, Arc<State>)> {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         lock(&self.collections)
             .iter()
-            .map(|(name, engine)| (name.clone(), engine.state()))
+            .map(|(name, engine)| (name.clone(), (engine.clone(), engine.state())))
             .collect()
     }
 
@@ -153,40 +154,91 @@ impl Inner {
         let wanted = Settings::new(options)?;
         // Held while one opens: nobody opens it twice.
         let mut collections = lock(&self.collections);
-        // What a reader has found to be replaced is opened anew.
-        if let Some(engine) = collections.get(name)
-            && !engine.is_dropped()
-        {
-            engine
-                .settings()
-                .check(name, engine.state().dimensions, options)?;
-            return Ok(engine.clone());
+        if let Some(engine) = self.find(&mut collections, name, options)? {
+            return Ok(engine);
         }
         let engine = match &self.path {
             None => self.engine_in_memory(name, wanted),
             Some(path) => {
-                let mut dir = path.join(name);
-                if !load::exists(&dir)? {
-                    let known = self.names(&collections)?;
-                    let replacement = replace::committed(path, name);
-                    if self.options.read_only && load::exists(&replacement)? {
-                        dir = replacement;
-                    } else if self.options.read_only {
-                        return Err(Error::NoCollection {
-                            name: name.to_owned(),
-                            known,
-                        });
-                    } else {
-                        check_new(name, &known)?;
-                        load::create(&dir, name, &wanted)?;
-                    }
+                let known = self.names(&collections)?;
+                if self.options.read_only {
+                    return Err(Error::NoCollection {
+                        name: name.to_owned(),
+                        known,
+                    });
                 }
+                check_new(name, &known)?;
+                let dir = path.join(name);
+                load::create(&dir, name, &wanted)?;
                 self.engine_at(name, dir, options)?
             }
         };
         let engine = Arc::new(engine);
         collections.insert(name.to_owned(), engine.clone());
         Ok(engine)
+    }
+
+    /// The collection of a name, if there is one.
+    pub(crate) fn existing(&self, name: &str) -> Result<Option<Arc<Engine>>> {
+        check_name(name)?;
+        let options = CollectionOptions::default();
+        self.find(&mut lock(&self.collections), name, &options)
+    }
+
+    fn find(
+        &self,
+        collections: &mut HashMap<String, Arc<Engine>>,
+        name: &str,
+        options: &CollectionOptions,
+    ) -> Result<Option<Arc<Engine>>> {
+        // What a reader finds to be dropped or replaced is opened anew.
+        if let Some(engine) = collections.get(name)
+            && engine.check_there().is_ok()
+        {
+            let dimensions = engine.state().dimensions;
+            engine.settings().check(name, dimensions, options)?;
+            return Ok(Some(engine.clone()));
+        }
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
+        let mut dir = path.join(name);
+        if !load::exists(&dir)? {
+            dir = replace::committed(path, name);
+            if !self.options.read_only || !load::exists(&dir)? {
+                return Ok(None);
+            }
+        }
+        let engine = if self.options.read_only {
+            load::unless_gone(&dir, || self.engine_at(name, dir.clone(), options))?
+        } else {
+            Some(self.engine_at(name, dir, options)?)
+        };
+        let Some(engine) = engine.map(Arc::new) else {
+            return Ok(None);
+        };
+        collections.insert(name.to_owned(), engine.clone());
+        Ok(Some(engine))
+    }
+
+    /// What a session writes to before there is a collection of a name. `others` are those it stands in for already.
+    pub(crate) fn stand_in(&self, name: &str, others: &[String]) -> Result<Arc<Engine>> {
+        if self.path.is_some() {
+            let mut known = self.list()?;
+            known.extend_from_slice(others);
+            check_new(name, &known)?;
+        }
+        let settings = Settings::new(&CollectionOptions::default())?;
+        Ok(Arc::new(self.engine_in_memory(name, settings)))
+    }
+
+    /// # Errors
+    /// `CLOSED`.
+    pub(crate) fn check_lock(&self) -> Result<()> {
+        if self.path.is_some() && lock(&self.lock).is_none() {
+            return Err(Error::Closed { what: "lake" });
+        }
+        Ok(())
     }
 
     pub(super) fn engine_in_memory(&self, name: &str, settings: Settings) -> Engine {

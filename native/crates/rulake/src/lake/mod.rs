@@ -14,7 +14,7 @@ use crate::options::{CollectionOptions, Retention};
 use crate::session::Session;
 use crate::{Error, Result, files};
 
-pub(crate) use inner::Inner;
+pub(crate) use inner::{Inner, LAKE_FILE};
 pub use replace::Replacement;
 
 /// How a lake is opened.
