@@ -56,8 +56,13 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
 
   /** @internal The native handle, unless it or the lake is closed. */
   protected open(method: string): NativeCollection {
-    this.#checkOpen(method, this.#closed || this.isGone(this.#native));
-    return this.#native;
+    this.#checkOpen(method, this.#closed);
+    if (!this.isGone(this.#native)) return this.#native;
+    throw new LakeError(`${this.where(method)}: the ${this.what} was dropped or replaced`, {
+      code: "CLOSED",
+      context: { collection: this.name },
+      hint: "lake.collection() opens what has its name now; lake.list() tells whether there is one.",
+    });
   }
 
   #checkOpen(method: string, gone: boolean): void {
@@ -106,7 +111,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   async count(filter?: Filter<Meta>): Promise<number> {
     const where = this.where("count");
     const handle = this.open("count");
-    const json = toFilterJson(filter, where);
+    const json = await toFilterJson(filter, where);
     return lakeCall(where, undefined, () => handle.count(json));
   }
 
@@ -122,13 +127,18 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   ): Promise<CollectionHit<Meta>[]> {
     const where = this.where("search");
     this.#checkOpen("search", this.#closed);
-    const search = toCollectionSearch(options, where);
     const query = toVector(vector, "vector", where);
     if (query.length !== this.#dimensions) {
       this.#dimensions = this.dimensions;
       checkDimensions(query, this.#dimensions, "vector", where);
     }
-    return searchVector<Meta>(this.#native, query, search, this.metric, where);
+    const search = toCollectionSearch(options, where);
+    if (!(search instanceof Promise)) {
+      return searchVector<Meta>(this.#native, query, search, this.metric, where);
+    }
+    // The vector must not change while the filter is converted.
+    const own = query.slice();
+    return searchVector<Meta>(this.#native, own, await search, this.metric, where);
   }
 
   /** {@link Collection.search} for several vectors, in parallel: one answer each, in their order. */
@@ -138,8 +148,9 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   ): Promise<CollectionHit<Meta>[][]> {
     const where = this.where("searchBatch");
     const handle = this.open("searchBatch");
-    const search = toCollectionSearch(options, where);
     if (!Array.isArray(vectors)) throw invalidArgument(where, "vectors", "an array", describe(vectors));
+    const checked = toCollectionSearch(options, where);
+    const search = checked instanceof Promise ? await checked : checked;
     const queries: Float32Array[] = [];
     for (const [i, vector] of vectors.entries()) {
       if (isTurnOver()) await nextTurn();
@@ -155,7 +166,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   async *scan(options: ScanOptions<Meta> = {}): AsyncGenerator<StoredRecord<Meta>, void, undefined> {
     const where = this.where("scan");
     const handle = this.open("scan");
-    const { chunkSize, filter, include, signal } = toScan(options, where);
+    const { chunkSize, filter, include, signal } = await toScan(options, where);
     const scan = await lakeCall(where, signal, () => handle.scan(filter, include));
     try {
       for (;;) {
@@ -189,7 +200,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   ): AsyncGenerator<Batch, void, undefined> {
     const where = this.where("scanBatches");
     const handle = this.open("scanBatches");
-    const { chunkSize, filter, include, signal } = toScan(options, where);
+    const { chunkSize, filter, include, signal } = await toScan(options, where);
     const scan = await lakeCall(where, signal, () => handle.scan(filter, include));
     try {
       for (;;) {
@@ -219,8 +230,11 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   async explain(vector: VectorInput, options: CollectionSearchOptions<Meta> = {}): Promise<SearchPlan> {
     const where = this.where("explain");
     const handle = this.open("explain");
+    const query = toVector(vector, "vector", where);
     const search = toCollectionSearch(options, where);
-    return explainSearch(handle, toVector(vector, "vector", where), search, where);
+    if (!(search instanceof Promise)) return explainSearch(handle, query, search, where);
+    const own = query.slice();
+    return explainSearch(handle, own, await search, where);
   }
 }
 
@@ -231,12 +245,12 @@ interface Scan {
   signal: AbortSignal | undefined;
 }
 
-function toScan<Meta extends object>(options: ScanOptions<Meta>, where: string): Scan {
+async function toScan<Meta extends object>(options: ScanOptions<Meta>, where: string): Promise<Scan> {
   checkOptions(options, ["filter", "chunkSize", "include", "signal"], where);
   const { chunkSize = 1000, signal } = options;
   if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > 1_000_000) {
     throw invalidOption(where, "chunkSize", "a whole number from 1 to 1,000,000", chunkSize);
   }
   const include = toInclude(options.include, where);
-  return { chunkSize, filter: toFilterJson(options.filter, where), include, signal };
+  return { chunkSize, filter: await toFilterJson(options.filter, where), include, signal };
 }

@@ -29,11 +29,15 @@ export interface CollectionSearch {
 
 const names = ["k", "filter", "mmr", "recallTarget", "minScore", "include", "signal"];
 
-/** @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`; {@link LakeError} `INVALID_K`, `INVALID_FILTER` */
+/**
+ * Checks options; a promise of what they ask for if the filter is large.
+ *
+ * @throws {@link ConfigError} `UNKNOWN_OPTION`, `INVALID_OPTION`; {@link LakeError} `INVALID_K`, `INVALID_FILTER`
+ */
 export function toCollectionSearch<Meta extends object>(
   options: CollectionSearchOptions<Meta>,
   where: string,
-): CollectionSearch {
+): CollectionSearch | Promise<CollectionSearch> {
   checkOptions(options, names, where);
   const { k = 10, recallTarget, minScore, signal } = options;
   if (!Number.isInteger(k) || k < 1) {
@@ -49,9 +53,12 @@ export function toCollectionSearch<Meta extends object>(
     throw invalidOption(where, "minScore", "a number", minScore);
   }
   const mmr = toMmr(options.mmr, k, where);
-  const filter = toFilterJson(options.filter, where);
   const include = toInclude(options.include, where);
-  return { k, parameters: { k, filter, recallTarget, minScore, include }, mmr, signal };
+  const complete = (filter: string | undefined): CollectionSearch => {
+    return { k, parameters: { k, filter, recallTarget, minScore, include }, mmr, signal };
+  };
+  const filter = toFilterJson(options.filter, where);
+  return typeof filter === "object" ? filter.then(complete) : complete(filter);
 }
 
 function toMmr(mmr: MmrOptions | undefined, k: number, where: string): CollectionSearch["mmr"] {

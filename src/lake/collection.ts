@@ -129,6 +129,7 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
    * nothing.
    *
    * @returns whether there was anything new; always `false` in a lake open for writing, which is up to date
+   * @throws {@link LakeError} `CLOSED` if the collection was dropped or replaced; `CORRUPT_FILE`, `IO`
    */
   async refresh(): Promise<boolean> {
     const handle = this.open("refresh");

@@ -25,7 +25,7 @@ export async function toSelection<Meta extends object>(
   if (given !== 1 || (all !== undefined && all !== true)) {
     throw invalidOption(where, "selection", "one of { ids }, { filter } and { all: true }", selection);
   }
-  const json = toFilterJson(filter, where);
+  const json = await toFilterJson(filter, where);
   if (json === "{}") {
     throw new LakeError(`${where}: invalid filter: an empty filter would delete everything`, {
       code: "INVALID_FILTER",

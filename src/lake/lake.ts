@@ -188,7 +188,8 @@ export class RuLake implements AsyncDisposable {
   /**
    * Runs a function whose changes of any number of collections happen together or not at all. It sees the lake as it was
    * when the session began, and its own changes. They are committed, durably, when its promise resolves, and never
-   * happened when it rejects.
+   * happened when it rejects. Collections that do not exist are empty for it, and made, with default options, if it has
+   * written to them when it is committed.
    *
    * @returns what the function returns
    * @throws {@link LakeError} `CONFLICT` (transient) if another writer has meanwhile changed one of the records: the
@@ -226,7 +227,10 @@ export class RuLake implements AsyncDisposable {
     return lakeCall(where, undefined, () => lake.list());
   }
 
-  /** Removes a collection with everything in it; `false` if there is none. Handles on it throw `CLOSED` from then on. */
+  /**
+   * Removes a collection with everything in it; `false` if there is none. Handles on it throw `CLOSED` from then on;
+   * readers in other processes are told so by {@link Collection.refresh}.
+   */
   async drop(name: string): Promise<boolean> {
     const where = "RuLake.drop()";
     const lake = this.#open(where);

@@ -26,6 +26,9 @@ function* records(count: number) {
   }
 }
 
+const manyValues = { i: { $in: Array.from({ length: 200_000 }, (_, i) => i * 3) } };
+const manyConditions = { $or: manyValues.i.$in.slice(0, 4900).map((i) => ({ i, lang: "en" })) };
+
 describe("the event loop", () => {
   const query = noise(dimensions);
   let lake: RuLake;
@@ -57,6 +60,8 @@ describe("the event loop", () => {
   const works: [string, () => Promise<unknown>][] = [
     [`upserting ${many} x 384 from a generator`, () => docs.upsert(records(many))],
     ["searching with a filter", () => docs.search(query, { filter: { lang: "en" } })],
+    ["searching with a filter of 200,000 values", () => docs.search(query, { filter: manyValues })],
+    ["counting with a filter of 9,800 conditions", () => docs.count(manyConditions)],
     ["5,000 answers with texts", () => docs.search(query, { k: 5000 })],
     ["choosing 20 varied ones among 2,000", () => docs.search(query, { k: 20, mmr: { fetchK: 2000 } })],
     [

@@ -169,6 +169,67 @@ describe("a filter", () => {
     [null, "expected an object"],
   ];
 
+  it("that is large is understood in the same way", async () => {
+    const large = await lake.collection("large");
+    const title = 'half \ud83d, "quoted"';
+    await large.upsert([
+      ...Array.from({ length: 100 }, (_, i) => ({
+        id: `r${i}`,
+        vector: [100 - i, i],
+        metadata: { i, title },
+      })),
+      { id: "day", vector: [1, 1], metadata: { i: new Date(7), title } },
+    ]);
+    const others = Array.from({ length: 20_000 }, (_, i) => i + 1000);
+    const values = [3, ...others.slice(0, 9999), 5, new Date(7), ...others.slice(9999), 7];
+    const wanted = ["day", "r3", "r5", "r7"];
+    const long = "x".repeat(100_000);
+    const cases: [Filter, string[]][] = [
+      [{ i: { $in: values } }, wanted],
+      [{ i: { $in: values }, title, $id: { $ne: long } }, wanted],
+      [{ $or: [{ i: { $in: values } }, { i: 9, title }, { i: { $in: others } }] }, [...wanted, "r9"]],
+      [{ $or: values.slice(8000, 12_000).map((i) => ({ i, title: { $exists: true } })) }, ["day", "r5"]],
+      [{ $or: values.slice(-9000).map((value) => ({ i: { $in: [value, 3] } })) }, ["r3", "r7"]],
+      [
+        { $and: [{ $not: { i: { $in: others } } }, { i: { $nin: values } }, { i: { $lt: 5 } }] },
+        ["r0", "r1", "r2", "r4"],
+      ],
+    ];
+    for (const [filter, expected] of cases) {
+      expect(await large.count(filter)).toBe(expected.length);
+      const query = Float32Array.of(1, 1);
+      const searching = large.search(query, { k: 200, filter });
+      query.fill(Number.NaN);
+      expect(ids(await searching).sort()).toEqual([...expected].sort());
+      const scanned: string[] = [];
+      for await (const record of large.scan({ filter })) scanned.push(record.id);
+      expect(scanned.sort()).toEqual([...expected].sort());
+      expect((await large.explain([1, 1], { filter })).matching).toBe(expected.length);
+      const [found] = await large.searchBatch([[1, 1]], { k: 200, filter });
+      expect(found).toHaveLength(expected.length);
+    }
+    const around: Record<string, unknown> = { i: { $in: values } };
+    around.$and = [around];
+    const wrong: [unknown, string][] = [
+      [{ i: { $in: [...others, Number.NaN] } }, "'20000': NaN cannot be compared"],
+      [{ i: { $in: others }, j: undefined }, "'j': undefined is no value"],
+      [{ i: { $in: [...others, undefined] } }, "'20000': undefined is no value"],
+      [{ $or: [...others.slice(9000).map((i) => ({ i })), { i: 1n }] }, "'i': a bigint cannot be stored"],
+      [{ i: { $in: [...others, { x: { $gt: 1 } }], $gtee: 1 } }, "did you mean '$gte'?"],
+      [around, "it holds itself"],
+    ];
+    for (const [filter, text] of wrong) {
+      for (const call of [
+        () => large.search([1, 1], { filter: filter as Filter }),
+        () => large.count(filter as Filter),
+      ]) {
+        const error = await failure(call());
+        expect([error.code, error.message]).toEqual(["INVALID_FILTER", expect.stringContaining(text)]);
+      }
+    }
+    expect((await large.delete({ filter: { i: { $in: values } } })).deleted).toBe(4);
+  });
+
   it.each(wrong)("that is wrong says so: %o", async (filter, text) => {
     const error = await failure(docs.search([1, 0], { filter: filter as Filter }));
     expect(error.code).toBe("INVALID_FILTER");

@@ -130,6 +130,29 @@ describe("a lake", () => {
     expect(missing.message).toContain("did you mean 'docs'?");
   });
 
+  it("tells readers and handles that a collection was dropped", async () => {
+    const place = scratch();
+    await using writer = await RuLake.open(place);
+    const docs = await writer.collection("docs");
+    await docs.upsert([{ id: "a", vector: [1, 2] }]);
+    await using reader = await RuLake.open(place, { readOnly: true });
+    const read = await reader.collection("docs");
+    await writer.drop("docs");
+    for (const call of [
+      () => docs.count(),
+      () => docs.search([1, 2]),
+      () => docs.upsert([]),
+      () => read.refresh(),
+      () => read.count(),
+      () => read.search([1, 2]),
+    ]) {
+      const error = await failure(call());
+      expect([error.code, error.message]).toEqual(["CLOSED", expect.stringContaining("dropped")]);
+      expect(error.hint).toContain("lake.list()");
+    }
+    expect((await failure(reader.collection("docs"))).code).toBe("COLLECTION_NOT_FOUND");
+  });
+
   it("is made only of a missing or empty directory", async () => {
     const place = scratch();
     mkdirSync(place);

@@ -50,6 +50,31 @@ describe.each([
     expect(docs.size).toBe(0);
   });
 
+  it("makes a collection only by writing to it, and only when it is committed", async () => {
+    await using lake = await open();
+    await lake.session(async (s) => {
+      expect(await s.collection("read").count()).toBe(0);
+      expect(await s.collection("read").search([1, 0])).toEqual([]);
+      expect(await s.collection("read").delete({ all: true })).toEqual({ deleted: 0 });
+      await s.collection("nothing").upsert([]);
+    });
+    const error = await failure(
+      lake.session(async (s) => {
+        await s.collection("written").upsert([{ id: "a", vector: [1, 0] }]);
+        expect(await s.collection("written").count()).toBe(1);
+        await s.collection("written").upsert([{ id: "b", vector: [1] }]);
+      }),
+    );
+    expect(error.code).toBe("DIMENSION_MISMATCH");
+    expect(await lake.list()).toEqual([]);
+    await lake.session(async (s) => {
+      await s.collection("one").upsert([{ id: "a", vector: [1, 0] }]);
+      await s.collection("two").upsert([{ id: "a", vector: [1, 0] }]);
+    });
+    expect(await lake.list()).toEqual(["one", "two"]);
+    expect((await lake.collection("two")).size).toBe(1);
+  });
+
   it("loses against the first to commit, as a transient error", async () => {
     await using lake = await open();
     const docs = await lake.collection<{ n: number }>("docs");

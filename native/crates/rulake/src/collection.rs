@@ -105,7 +105,9 @@ impl Collection {
     /// # Errors
     /// `SNAPSHOT_NOT_FOUND` if that state is not kept any more or never was; `CLOSED`, `CORRUPT_FILE`, `IO`.
     pub fn at(&self, snapshot: SnapshotId) -> Result<Self> {
-        let state = history::at(self.open()?, snapshot)?;
+        let engine = self.open()?;
+        engine.check_there()?;
+        let state = history::at(engine, snapshot)?;
         Ok(self.pinned(state))
     }
 
@@ -114,7 +116,9 @@ impl Collection {
     /// # Errors
     /// `CLOSED`, `CORRUPT_FILE`, `IO`.
     pub fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
-        history::list(self.open()?, limit)
+        let engine = self.open()?;
+        engine.check_there()?;
+        history::list(engine, limit)
     }
 
     /// Name of the state it reads now.

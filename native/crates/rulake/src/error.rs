@@ -217,11 +217,17 @@ pub enum Error {
     /// A write through a handle opened read-only.
     #[error("the lake was opened read-only")]
     ReadOnly,
-    /// The handle was closed, or the collection dropped.
+    /// The handle was closed.
     #[error("the {what} is closed")]
     Closed {
         /// `lake` or `collection`.
         what: &'static str,
+    },
+    /// The collection is no more, by whatever handle or process.
+    #[error("collection '{collection}' was dropped or replaced")]
+    Dropped {
+        /// The collection.
+        collection: String,
     },
     /// A defect of this crate.
     #[error("internal error: {0}")]
@@ -262,7 +268,7 @@ impl Error {
             Self::BundleTooLarge { .. } => "BUNDLE_TOO_LARGE",
             Self::BundleLocked { .. } => "BUNDLE_LOCKED",
             Self::ReadOnly => "READ_ONLY",
-            Self::Closed { .. } => "CLOSED",
+            Self::Closed { .. } | Self::Dropped { .. } => "CLOSED",
             Self::Internal(_) => "INTERNAL",
             Self::Index(error) => error.code(),
         }
@@ -308,6 +314,9 @@ impl Error {
             }
             Self::Unrecoverable { .. } => {
                 "Restore the collection from a backup; its files are as they were found."
+            }
+            Self::Dropped { .. } => {
+                "lake.collection() opens what has its name now; lake.list() tells whether there is one."
             }
             Self::BatchTooLarge { .. } => {
                 "Pass the records as a generator: they are then committed in several batches."

@@ -10,7 +10,7 @@ use crate::pin::Pin;
 use crate::replay::{Mode, replay};
 use crate::segment::{BlockCache, Live, read_deletes};
 use crate::state::{Shared, State};
-use crate::{Error, Result, files, retention, wal};
+use crate::{Error, Result, files, lake_file, retention, wal};
 
 /// Creates the files of a collection.
 pub(crate) fn create(dir: &Path, name: &str, settings: &Settings) -> Result<()> {
@@ -23,6 +23,23 @@ pub(crate) fn create(dir: &Path, name: &str, settings: &Settings) -> Result<()> 
 /// Whether a directory holds a collection.
 pub(crate) fn exists(dir: &Path) -> Result<bool> {
     Ok(!manifest::generations(dir)?.is_empty())
+}
+
+/// Whether a collection that was there is no more. Dropping and replacing rename its directory as a whole, so that damage
+/// looks different from it and from a new one in the making; and without its lake nothing is known of it.
+pub(crate) fn is_gone(dir: &Path) -> bool {
+    let is_empty = |dir: &Path| {
+        files::names(dir).is_ok_and(|names| names.iter().all(|name| name.starts_with(files::DRAFT)))
+    };
+    let (manifests, logs) = (manifest::dir(dir), wal::dir(dir));
+    let others = files::names(dir).is_ok_and(|names| {
+        names.iter().any(|name| {
+            let entry = dir.join(name);
+            entry != manifests && entry != logs
+        })
+    });
+    let lake = dir.parent().map(lake_file::path);
+    !others && is_empty(&manifests) && is_empty(&logs) && lake.is_some_and(|file| file.exists())
 }
 
 /// Opens a collection. A reader leaves every file as it is, holds its generation, and starts over when the writer has

@@ -8,7 +8,7 @@ use crate::error::IoContext;
 use crate::pin::{Pin, unless_gone};
 use crate::replay::{Mode, replay};
 use crate::state::State;
-use crate::{Error, Result, load, manifest, wal};
+use crate::{Result, load, manifest, wal};
 
 /// What there was when a reader last looked: nothing new is there unless it has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
         // What was read is of another collection perhaps, or of none.
         if !is_here(engine, dir)? {
             engine.mark_dropped();
-            return Err(Error::Closed { what: "collection" });
+            return engine.check_open().map(|()| false);
         }
         match done {
             Ok(((next, newer), seen)) => {
@@ -78,10 +78,12 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
 fn is_here(engine: &Engine, dir: &Path) -> Result<bool> {
     let key = engine.state().shared.hash_key();
     loop {
-        if !dir.exists() {
+        if load::is_gone(dir) {
             return Ok(false);
         }
-        let newest = load::newest(dir)?;
+        let Ok(newest) = load::newest(dir) else {
+            return Ok(!load::is_gone(dir));
+        };
         match unless_gone(manifest::read(dir, newest)) {
             Ok(Some((manifest, _))) => {
                 return Ok(manifest.hash_key(&manifest::path(dir, newest))? == key);

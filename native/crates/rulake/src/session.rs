@@ -2,6 +2,8 @@
 //!
 //! A session reads the states there were when it began, and what it has written itself (snapshot isolation). On commit,
 //! every record it has written or deleted must still be as it was when the session began: the first to commit wins.
+//!
+//! A collection that does not exist is empty, and made when a session that has written to it is committed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -21,13 +23,15 @@ use crate::{CollectionOptions, Error, Result};
 /// A session that is open. Dropped uncommitted, it has changed nothing.
 pub struct Session {
     lake: Arc<Inner>,
-    /// States when it began, by name of the collection.
-    began: HashMap<String, Arc<State>>,
+    /// Collections and their states when it began, by name.
+    began: HashMap<String, (Arc<Engine>, Arc<State>)>,
     parts: Mutex<BTreeMap<String, Part>>,
 }
 
 struct Part {
+    /// Of a new collection, one that stands in for it.
     engine: Arc<Engine>,
+    is_new: bool,
     base: Arc<State>,
     draft: Draft,
     /// Row each id that was written had when the session began.
@@ -58,14 +62,34 @@ impl Session {
     fn part<T>(&self, name: &str, work: impl FnOnce(&mut Part) -> Result<T>) -> Result<T> {
         let mut parts = self.parts();
         if !parts.contains_key(name) {
-            let engine = self.lake.collection(name, &CollectionOptions::default())?;
-            let base = match self.began.get(name) {
-                Some(state) => state.clone(),
-                None => engine.state(),
+            self.lake.check_lock()?;
+            let existing = self.lake.existing(name)?;
+            let is_new = existing.is_none();
+            let (engine, base) = match (self.began.get(name), existing) {
+                (Some((engine, state)), Some(now)) if Arc::ptr_eq(engine, &now) => {
+                    (now, state.clone())
+                }
+                (Some((engine, _)), _) => {
+                    return Err(Error::Dropped {
+                        collection: engine.name().to_owned(),
+                    });
+                }
+                (None, Some(now)) => {
+                    let state = now.state();
+                    (now, state)
+                }
+                (None, None) => {
+                    let others = parts.iter().filter(|(_, part)| part.is_new);
+                    let others: Vec<String> = others.map(|(name, _)| name.clone()).collect();
+                    let engine = self.lake.stand_in(name, &others)?;
+                    let state = engine.state();
+                    (engine, state)
+                }
             };
             let part = Part {
                 draft: Draft::new(&base),
                 engine,
+                is_new,
                 base,
                 touched: BTreeMap::new(),
             };
@@ -142,18 +166,34 @@ impl Session {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         let mut effects = Vec::new();
+        let mut new = Vec::new();
         for (name, part) in parts {
             if part.touched.is_empty() {
                 continue;
             }
-            let engine = part.engine.clone();
+            let engine = if part.is_new {
+                // Others may have made it meanwhile.
+                self.lake.existing(&name)?
+            } else {
+                Some(part.engine.clone())
+            };
             let effect = part.effect()?;
-            // Most conflicts show here, before anything is written.
-            effect.check(&name, &engine.state())?;
-            effects.push((name, engine, effect));
+            match engine {
+                // Most conflicts show here, before anything is written.
+                Some(engine) => {
+                    effect.check(&name, &engine.state())?;
+                    effects.push((name, engine, effect));
+                }
+                None if effect.batch.is_empty() => {}
+                None => new.push((name, effect)),
+            }
         }
-        if effects.len() > 1 {
-            return self.lake.commit_together(effects);
+        if effects.len() + new.len() > 1 {
+            return self.lake.commit_together(effects, new);
+        }
+        for (name, effect) in new {
+            let engine = self.lake.made(&name)?;
+            effects.push((name, engine, effect));
         }
         let Some((name, engine, effect)) = effects.pop() else {
             return Ok(Vec::new());
@@ -284,10 +324,17 @@ impl Waiting {
 }
 
 impl Inner {
-    /// Commits the parts of a session, in order of the collections' names so that two sessions cannot wait for each other.
+    /// Makes a collection for a session, unless somebody else has done so.
+    fn made(&self, name: &str) -> Result<Arc<Engine>> {
+        self.check_lock()?;
+        self.collection(name, &CollectionOptions::default())
+    }
+
+    /// Commits the parts of a session, one session at a time. New collections are made when all others have agreed.
     fn commit_together(
         &self,
         effects: Vec<(String, Arc<Engine>, Effect)>,
+        new: Vec<(String, Effect)>,
     ) -> Result<Vec<(String, SnapshotId)>> {
         let mut markers = self.markers();
         if let Some(markers) = &*markers {
@@ -295,17 +342,18 @@ impl Inner {
         }
         let session = Ulid::unique().value();
         let mut waiting: Vec<Waiting> = Vec::new();
-        let mut failure = None;
-        for (name, engine, effect) in effects {
-            match Waiting::new(name, &engine, effect, session) {
-                Ok(part) => waiting.push(part),
-                Err(error) => {
-                    failure = Some(error);
-                    break;
-                }
-            }
-        }
-        if let Some(error) = failure {
+        let there = effects.into_iter();
+        let there = there.map(|(name, engine, effect)| (name, Some(engine), effect));
+        let new = new.into_iter().map(|(name, effect)| (name, None, effect));
+        let prepared = there.chain(new).try_for_each(|(name, engine, effect)| {
+            let engine = match engine {
+                Some(engine) => engine,
+                None => self.made(&name)?,
+            };
+            waiting.push(Waiting::new(name, &engine, effect, session)?);
+            Ok(())
+        });
+        if let Err(error) = prepared {
             for part in waiting {
                 let _ = part.end(Decision::Abort);
             }

@@ -313,3 +313,84 @@ fn a_reader_follows_when_it_is_asked_to() {
         assert!(!view.refresh().unwrap(), "nothing new");
     }
 }
+
+#[test]
+fn a_session_makes_collections_only_by_writing_to_them() {
+    for (_dir, lake) in lakes() {
+        let a = collection(&lake, "a");
+        put(&a, "x", 1);
+        // One that reads, one that is given up, one whose input is refused, one that leaves nothing.
+        let session = lake.session().unwrap();
+        assert_eq!(lake.view(&session, "b").unwrap().len(), 0);
+        assert_eq!(session.delete("c", &Selection::All).unwrap(), 0);
+        assert!(session.commit().unwrap().is_empty());
+        let session = lake.session().unwrap();
+        session.upsert("b", batch(&[("y", 1)])).unwrap();
+        assert_eq!(lake.view(&session, "b").unwrap().len(), 1);
+        assert_eq!(lake.list().unwrap(), ["a"], "nobody else sees it");
+        drop(session);
+        let session = lake.session().unwrap();
+        session.upsert("b", batch(&[("y", 1)])).unwrap();
+        let mut wrong = Batch::new();
+        wrong
+            .push_with_vector("z".into(), &[1.0], None, None)
+            .unwrap();
+        let refused = session.upsert("b", wrong).unwrap_err();
+        assert_eq!(refused.code(), "DIMENSION_MISMATCH");
+        assert_eq!(
+            session.upsert(".b", batch(&[])).unwrap_err().code(),
+            "INVALID_NAME"
+        );
+        session.delete("b", &Selection::All).unwrap();
+        assert!(session.commit().unwrap().is_empty());
+        // One that loses in another collection.
+        let session = lake.session().unwrap();
+        session.upsert("b", batch(&[("y", 1)])).unwrap();
+        session.upsert("a", batch(&[("x", 2)])).unwrap();
+        put(&a, "x", 3);
+        assert_eq!(session.commit().unwrap_err().code(), "CONFLICT");
+        assert_eq!(lake.list().unwrap(), ["a"]);
+        // One that is committed.
+        let session = lake.session().unwrap();
+        session
+            .upsert("b", batch(&[("y", 1), ("z", 1), ("gone", 1)]))
+            .unwrap();
+        session
+            .delete("b", &Selection::Ids(vec!["gone".into()]))
+            .unwrap();
+        session.upsert("c", batch(&[("y", 1)])).unwrap();
+        assert_eq!(session.commit().unwrap().len(), 2);
+        assert_eq!(lake.list().unwrap(), ["a", "b", "c"]);
+        assert_eq!(collection(&lake, "b").len(), 2);
+        // Alone, too.
+        let session = lake.session().unwrap();
+        session.upsert("d", batch(&[("y", 1)])).unwrap();
+        session.commit().unwrap();
+        assert_eq!(collection(&lake, "d").len(), 1);
+    }
+}
+
+#[test]
+fn a_collection_that_others_make_or_drop_meanwhile_is_no_surprise() {
+    for (dir, lake) in lakes() {
+        let early = lake.session().unwrap();
+        let late = lake.session().unwrap();
+        early.upsert("a", batch(&[("x", 1)])).unwrap();
+        late.upsert("a", batch(&[("x", 2)])).unwrap();
+        let a = collection(&lake, "a");
+        put(&a, "other", 1);
+        early.commit().unwrap();
+        assert_eq!(late.commit().unwrap_err().code(), "CONFLICT");
+        assert_eq!(a.len(), 2);
+        let session = lake.session().unwrap();
+        lake.drop_collection("a").unwrap();
+        put(&collection(&lake, "a"), "x", 5);
+        let error = session.upsert("a", batch(&[("x", 2)])).unwrap_err();
+        assert_eq!(error.code(), "CLOSED");
+        assert!(error.to_string().contains("'a' was dropped") && error.hint().is_some());
+        let session = lake.session().unwrap();
+        session.upsert("new", batch(&[("x", 1)])).unwrap();
+        let same = session.upsert("NEW", batch(&[("x", 1)]));
+        assert_eq!(same.is_err(), dir.is_some(), "of files, case does not tell");
+    }
+}

@@ -16,7 +16,7 @@ use crate::refresh::Seen;
 use crate::state::State;
 use crate::threads::{BackgroundThread, spawn_background};
 use crate::writer::Writer;
-use crate::{Error, Result, flush};
+use crate::{Error, Result, flush, load};
 
 pub(crate) use background::FLUSH_BYTES;
 
@@ -273,10 +273,23 @@ impl Engine {
     /// `CLOSED` once the collection was dropped.
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.dropped.load(Ordering::Relaxed) {
-            Err(Error::Closed { what: "collection" })
+            Err(Error::Dropped {
+                collection: self.name.clone(),
+            })
         } else {
             Ok(())
         }
+    }
+
+    /// Like [`Engine::check_open`]; a reader looks whether another process has dropped the collection.
+    ///
+    /// # Errors
+    /// `CLOSED`.
+    pub(crate) fn check_there(&self) -> Result<()> {
+        if self.read_only && self.dir.as_deref().is_some_and(load::is_gone) {
+            self.mark_dropped();
+        }
+        self.check_open()
     }
 
     /// Handles on it fail from now on.

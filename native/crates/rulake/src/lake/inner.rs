@@ -94,12 +94,12 @@ impl Inner {
         })
     }
 
-    /// The newest states of the collections that are open, as of one moment.
-    pub(crate) fn states(&self) -> HashMap<String, Arc<State>> {
+    /// The collections that are open, and their newest states, as of one moment.
+    pub(crate) fn states(&self) -> HashMap<String, (Arc<Engine>, Arc<State>)> {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         lock(&self.collections)
             .iter()
-            .map(|(name, engine)| (name.clone(), engine.state()))
+            .map(|(name, engine)| (name.clone(), (engine.clone(), engine.state())))
             .collect()
     }
 
@@ -121,57 +121,101 @@ impl Inner {
         let wanted = Settings::new(options)?;
         // Held while one opens: nobody opens it twice.
         let mut collections = lock(&self.collections);
-        // What a reader has found to be replaced is opened anew.
-        if let Some(engine) = collections.get(name)
-            && !engine.is_dropped()
-        {
-            engine
-                .settings()
-                .check(name, engine.state().dimensions, options)?;
-            return Ok(engine.clone());
+        if let Some(engine) = self.find(&mut collections, name, options)? {
+            return Ok(engine);
         }
         let engine = match &self.path {
             None => self.engine_in_memory(name, wanted),
-            Some(path) => loop {
-                let dir = self.find_or_create(path, name, &wanted, &collections)?;
-                match self.engine_at(name, dir.clone(), options) {
-                    // A writer in another process has moved it.
-                    Err(_) if self.options.read_only && !load::exists(&dir)? => {}
-                    opened => break opened?,
+            Some(path) => {
+                let known = self.names(&collections)?;
+                if self.options.read_only {
+                    return Err(Error::NoCollection {
+                        name: name.to_owned(),
+                        known,
+                    });
                 }
-            },
+                check_new(name, &known)?;
+                let dir = path.join(name);
+                load::create(&dir, name, &wanted)?;
+                self.engine_at(name, dir, options)?
+            }
         };
         let engine = Arc::new(engine);
         collections.insert(name.to_owned(), engine.clone());
         Ok(engine)
     }
 
-    /// Where a collection is, which is created unless the lake is only read.
-    fn find_or_create(
+    /// The collection of a name, if there is one.
+    pub(crate) fn existing(&self, name: &str) -> Result<Option<Arc<Engine>>> {
+        check_name(name)?;
+        let options = CollectionOptions::default();
+        self.find(&mut lock(&self.collections), name, &options)
+    }
+
+    fn find(
         &self,
-        lake: &Path,
+        collections: &mut HashMap<String, Arc<Engine>>,
         name: &str,
-        settings: &Settings,
-        open: &HashMap<String, Arc<Engine>>,
-    ) -> Result<PathBuf> {
-        let dir = lake.join(name);
-        if load::exists(&dir)? {
-            return Ok(dir);
+        options: &CollectionOptions,
+    ) -> Result<Option<Arc<Engine>>> {
+        // What a reader finds to be dropped or replaced is opened anew.
+        if let Some(engine) = collections.get(name)
+            && engine.check_there().is_ok()
+        {
+            let dimensions = engine.state().dimensions;
+            engine.settings().check(name, dimensions, options)?;
+            return Ok(Some(engine.clone()));
         }
-        let replacement = replace::committed(lake, name);
-        if self.options.read_only && load::exists(&replacement)? {
-            return Ok(replacement);
-        }
-        let known = self.names(open)?;
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
+        let engine = loop {
+            let Some(dir) = self.place(path, name)? else {
+                return Ok(None);
+            };
+            match self.engine_at(name, dir.clone(), options) {
+                // A writer in another process has dropped or moved it.
+                Err(_) if self.options.read_only && load::is_gone(&dir) => {}
+                opened => break opened?,
+            }
+        };
+        let engine = Arc::new(engine);
+        collections.insert(name.to_owned(), engine.clone());
+        Ok(Some(engine))
+    }
+
+    /// Where a collection is, if there is one.
+    fn place(&self, lake: &Path, name: &str) -> Result<Option<PathBuf>> {
+        let mut places = vec![lake.join(name)];
         if self.options.read_only {
-            return Err(Error::NoCollection {
-                name: name.to_owned(),
-                known,
-            });
+            places.push(replace::committed(lake, name));
         }
-        check_new(name, &known)?;
-        load::create(&dir, name, settings)?;
-        Ok(dir)
+        for place in places {
+            if load::exists(&place)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a session writes to before there is a collection of a name. `others` are those it stands in for already.
+    pub(crate) fn stand_in(&self, name: &str, others: &[String]) -> Result<Arc<Engine>> {
+        if self.path.is_some() {
+            let mut known = self.list()?;
+            known.extend_from_slice(others);
+            check_new(name, &known)?;
+        }
+        let settings = Settings::new(&CollectionOptions::default())?;
+        Ok(Arc::new(self.engine_in_memory(name, settings)))
+    }
+
+    /// # Errors
+    /// `CLOSED`.
+    pub(crate) fn check_lock(&self) -> Result<()> {
+        if self.path.is_some() && lock(&self.lock).is_none() {
+            return Err(Error::Closed { what: "lake" });
+        }
+        Ok(())
     }
 
     pub(super) fn engine_in_memory(&self, name: &str, settings: Settings) -> Engine {

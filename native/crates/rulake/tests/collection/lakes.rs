@@ -115,6 +115,81 @@ fn readers_may_open_at_any_moment() {
 }
 
 #[test]
+fn a_reader_is_told_of_a_dropped_collection() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    put(&docs(&lake), &[("a", [1.0, 0.0, 0.0], "{}")]);
+    docs(&lake).compact().unwrap();
+    let reader = Lake::open(dir.path(), LakeOptions::read_only()).unwrap();
+    let (read, asked) = (docs(&reader), docs(&reader));
+    assert!(lake.drop_collection("docs").unwrap());
+    assert_eq!(search(&read, &[1.0, 0.0, 0.0], 9, None).len(), 1, "not yet");
+    let error = read.refresh().unwrap_err();
+    assert_eq!(error.code(), "CLOSED");
+    assert!(
+        error.to_string().contains("dropped") && error.hint().is_some(),
+        "{error}"
+    );
+    assert!(read.is_dropped());
+    for error in [
+        asked.refresh().unwrap_err(),
+        asked.history(9).unwrap_err(),
+        asked.count(None, None).unwrap_err(),
+    ] {
+        assert_eq!(error.code(), "CLOSED");
+    }
+    let gone = reader.collection("docs", CollectionOptions::default());
+    assert_eq!(gone.err().unwrap().code(), "COLLECTION_NOT_FOUND");
+    put(&docs(&lake), &[("b", [1.0, 0.0, 0.0], "{}")]);
+    assert_eq!(docs(&reader).len(), 1);
+    // Without a look at it first.
+    lake.drop_collection("docs").unwrap();
+    let gone = reader.collection("docs", CollectionOptions::default());
+    assert_eq!(gone.err().unwrap().code(), "COLLECTION_NOT_FOUND");
+    // Damage is not taken for it.
+    put(&docs(&lake), &[("b", [1.0, 0.0, 0.0], "{}")]);
+    let read = docs(&reader);
+    std::fs::remove_dir_all(dir.path().join("docs").join("manifest")).unwrap();
+    assert_eq!(read.refresh().unwrap_err().code(), "CORRUPT_FILE");
+}
+
+#[test]
+fn readers_may_open_while_collections_come_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = [0, 0, 0];
+            while !stop.load(Ordering::Relaxed) {
+                let lake = Lake::open(dir.path(), LakeOptions::read_only()).unwrap();
+                let docs = match lake.collection("docs", CollectionOptions::default()) {
+                    Ok(docs) => docs,
+                    Err(error) => {
+                        assert_eq!(error.code(), "COLLECTION_NOT_FOUND", "{error}");
+                        seen[0] += 1;
+                        continue;
+                    }
+                };
+                seen[1] += 1;
+                if let Err(error) = docs.refresh() {
+                    assert_eq!(error.code(), "CLOSED", "{error}");
+                    seen[2] += 1;
+                }
+            }
+            seen
+        });
+        for _ in 0..100 {
+            put(&docs(&lake), &[("a", [1.0, 0.0, 0.0], "{}")]);
+            lake.drop_collection("docs").unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        let seen = reader.join().unwrap();
+        assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    });
+}
+
+#[test]
 fn a_directory_with_other_files_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("thesis.tex"), "…").unwrap();
