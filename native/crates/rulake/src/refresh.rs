@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::engine::{Engine, Head};
 use crate::error::IoContext;
@@ -10,10 +11,15 @@ use crate::replay::{Mode, replay};
 use crate::state::State;
 use crate::{Result, load, manifest, wal};
 
+/// How often a collection may change while it is looked at.
+const ATTEMPTS: usize = 8;
+
 /// What there was when a reader last looked: nothing new is there unless it has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     generation: u64,
+    /// When its manifest was written: that of another collection may have the same number.
+    written: Option<SystemTime>,
     /// First sequence and length of the last log.
     log: Option<(u64, u64)>,
 }
@@ -28,7 +34,12 @@ impl Seen {
             }
             None => None,
         };
-        Ok(Self { generation, log })
+        let manifest = std::fs::metadata(manifest::path(dir, generation));
+        Ok(Self {
+            generation,
+            written: manifest.and_then(|file| file.modified()).ok(),
+            log,
+        })
     }
 }
 
@@ -48,16 +59,18 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
         if seen.as_ref().is_ok_and(|seen| engine.seen() == *seen) {
             return Ok(false);
         }
-        let generation = seen.as_ref().map_or(0, |seen| seen.generation);
-        let done =
-            seen.and_then(|seen| Ok((advance(engine, dir, head.as_ref(), seen.generation)?, seen)));
+        let generation = seen.as_ref().map(|seen| seen.generation).ok();
+        let done = seen.and_then(|seen| {
+            let (next, newer) = advance(engine, dir, head.as_ref(), seen.generation)?;
+            Ok((next, newer, seen))
+        });
         // What was read is of another collection perhaps, or of none.
         if !is_here(engine, dir)? {
             engine.mark_dropped();
             return engine.check_open().map(|()| false);
         }
         match done {
-            Ok(((next, newer), seen)) => {
+            Ok((next, newer, seen)) => {
                 if let Some(newer) = newer {
                     engine.note_generation(&newer.manifest);
                     *head = Some(newer);
@@ -68,7 +81,11 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
                 return Ok(changed);
             }
             // The writer may have made a generation and removed what it replaces.
-            Err(error) if load::newest(dir)? == generation => return Err(error),
+            Err(error)
+                if generation.is_none_or(|it| load::newest(dir).is_ok_and(|now| now == it)) =>
+            {
+                return Err(error);
+            }
             Err(_) => {}
         }
     }
@@ -77,22 +94,20 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
 /// Whether what is in the directory is the collection that was opened.
 fn is_here(engine: &Engine, dir: &Path) -> Result<bool> {
     let key = engine.state().shared.hash_key();
-    loop {
+    for _ in 0..ATTEMPTS {
         if load::is_gone(dir) {
             return Ok(false);
         }
+        // Another may take its place meanwhile, or a newer generation that of the newest.
         let Ok(newest) = load::newest(dir) else {
-            return Ok(!load::is_gone(dir));
+            continue;
         };
-        match unless_gone(manifest::read(dir, newest)) {
-            Ok(Some((manifest, _))) => {
-                return Ok(manifest.hash_key(&manifest::path(dir, newest))? == key);
-            }
-            Ok(None) => {}
-            // Damage is for who needs it to report.
-            Err(_) => return Ok(true),
+        if let Some((manifest, _)) = unless_gone(manifest::read(dir, newest))? {
+            return Ok(manifest.hash_key(&manifest::path(dir, newest))? == key);
         }
     }
+    // Damage is for who needs the files to report.
+    Ok(true)
 }
 
 /// The state of a generation and the logs after it, and the generation if it is another than the one known.

@@ -16,6 +16,9 @@ use crate::state::{Shared, State};
 use crate::ulid::Ulid;
 use crate::{Error, Result, files, lake_file, load, recover, ulid};
 
+/// Times a reader tries again before it takes something for damage.
+const RETRIES: u32 = 3;
+
 /// Start of the names of collections on their way out.
 const DROPPED: &str = ".dropped-";
 
@@ -169,13 +172,14 @@ impl Inner {
         let Some(path) = &self.path else {
             return Ok(None);
         };
+        let mut failures = 0;
         let engine = loop {
             let Some(dir) = self.place(path, name)? else {
                 return Ok(None);
             };
             match self.engine_at(name, dir.clone(), options) {
-                // A writer in another process has dropped or moved it.
-                Err(_) if self.options.read_only && load::is_gone(&dir) => {}
+                // A writer in another process may be dropping it and making it anew. What fails again is damage.
+                Err(_) if self.options.read_only && failures < RETRIES => failures += 1,
                 opened => break opened?,
             }
         };
