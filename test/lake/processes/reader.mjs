@@ -40,16 +40,16 @@ async function look(docs) {
   });
 }
 
-/** The first round from `least` on after which the batches are like this. @param {(number | undefined)[]} batches @param {number} least */
+/** The first round from `least` on, -1 for none, after which the batches are like this. @param {(number | undefined)[]} batches @param {number} least */
 function roundOf(batches, least) {
   const begun = progress.begun;
-  for (let round = Math.max(least, 0); round <= begun; round++) {
+  for (let round = least; round <= begun; round++) {
     if (batches.every((stored, batch) => stored === roundOfBatch(batch, round))) return round;
   }
   return undefined;
 }
 
-let newest = 0;
+let newest = -1;
 while (!ended && problems.length < 10) {
   const least = Math.max(progress.acknowledged, newest);
   try {
