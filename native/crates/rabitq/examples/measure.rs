@@ -7,12 +7,15 @@
 //! | name | what |
 //! |---|---|
 //! | `kind`, `metric`, `bits`, `rerank` | of the index; `RabitqIvfIndex`, `cosine` |
+//! | `rows` | only so many of the first |
 //! | `sigma` | rows are scaled by `exp(sigma · normal)`: uneven norms |
 //! | `like` | queries `as-given`, `mid` (between two rows), `noisy` (rows with noise), `gauss` (random directions) |
 //! | `churn` | builds with so much less than all rows, adds them in rounds while as many of the first are deleted: `0.5` |
 //! | `save` | `yes`: saves and opens the index after churn |
 //! | `k`, `targets`, `queries` | comma-separated, and how many: `1,10,100`, `0.9,0.95,default,0.99,0.999`, 1000 |
-//! | `filters` | shares of rows allowed, in percent, at random and by similarity: `0.1,1,10,50` |
+//! | `filters` | shares of rows allowed, in percent: `0.1,1,10,50` |
+//! | `allow` | which rows these are: at `random`, the most like row `anchor` (`topic`), the least like it (`far`), the longest (`long`) |
+//! | `filter-targets` | comma-separated: `default` |
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -71,6 +74,9 @@ fn main() {
     let arguments = Arguments(named.collect());
     let folder = Path::new(&folder);
     let mut base = floats(&folder.join("base.f32"));
+    if let Some(&rows) = arguments.numbers("rows", "").first() {
+        base.truncate(rows as usize * dimensions);
+    }
     let mut normal = Normal(7);
     if let Some(sigma) = arguments.numbers("sigma", "").first() {
         for row in base.chunks_exact_mut(dimensions) {
@@ -105,7 +111,7 @@ fn main() {
         bench.targets(&arguments, k as usize);
     }
     for share in arguments.numbers("filters", "") {
-        bench.filters(&ids, share / 100.0);
+        bench.filters(&arguments, &ids, share / 100.0);
     }
 }
 
@@ -228,44 +234,72 @@ impl Bench<'_> {
         }
     }
 
-    fn filters(&self, ids: &[i64], share: f64) {
+    fn filters(&self, arguments: &Arguments, ids: &[i64], share: f64) {
         let wanted = ((ids.len() as f64 * share) as usize).max(1);
-        let every = ids.len() / wanted;
-        let random: Vec<i64> = ids
-            .iter()
-            .copied()
-            .filter(|id| (id.wrapping_mul(0x9E37_79B9) >> 7) % every as i64 == 0)
-            .collect();
-        // The rows most like one query are one topic; other queries ask for it, too.
-        let topic = self
-            .exact
-            .search(
-                &self.queries[..self.dimensions],
-                wanted,
-                &SearchOptions::default(),
-                Control::default(),
-            )
-            .unwrap();
-        let topic: Vec<i64> = topic.iter().map(|hit| hit.id).collect();
-        for (name, allowed) in [("random", random), ("topic", topic)] {
+        let at = arguments.numbers("anchor", "0")[0] as usize;
+        let (_, anchor) = self.exact.rows().unwrap().nth(at).unwrap().unwrap();
+        let anchor = &anchor;
+        for name in arguments.get("allow", "random,topic,far,long").split(',') {
+            let allowed = self.allowed(name, anchor, ids, wanted);
             let rows = allowed.len();
             let allow = AllowList::new(allowed);
-            let options = SearchOptions {
+            let with = |target: Option<f32>| SearchOptions {
                 allow: Some(&allow),
+                recall_target: target,
                 ..SearchOptions::default()
             };
             for k in [1, 10, 100] {
-                let (truth, exact) = self.run(self.exact, k, &options);
-                let (found, times) = self.run(self.index, k, &options);
-                println!(
-                    "filter {:5.1} % {name} ({rows} rows) k {k:3}: recall {:.4}  {}  exact scan {}  {}",
-                    share * 100.0,
-                    recall(&truth, &found),
-                    speed(times),
-                    speed(exact),
-                    self.explained(k, &options)
-                );
+                let (truth, exact) = self.run(self.exact, k, &with(None));
+                for target in arguments.get("filter-targets", "default").split(',') {
+                    let options = with(target.parse().ok());
+                    let (found, times) = self.run(self.index, k, &options);
+                    println!(
+                        "filter {:4.1} % {name} ({rows} rows) k {k:3} target {target:7}: recall {:.4}  {}  exact scan {}  {}",
+                        share * 100.0,
+                        recall(&truth, &found),
+                        speed(times),
+                        speed(exact.clone()),
+                        self.explained(k, &options)
+                    );
+                }
             }
+        }
+    }
+
+    /// About so many rows, of those of the truth.
+    fn allowed(&self, name: &str, anchor: &[f32], ids: &[i64], wanted: usize) -> Vec<i64> {
+        let ordered = |query: &[f32]| -> Vec<i64> {
+            let all = SearchOptions::default();
+            let hits = self
+                .exact
+                .search(query, ids.len(), &all, Control::default());
+            hits.unwrap().iter().map(|hit| hit.id).collect()
+        };
+        match name {
+            "random" => {
+                let every = (ids.len() / wanted) as i64;
+                let chosen = ids.iter().copied();
+                chosen
+                    .filter(|id| (id.wrapping_mul(0x9E37_79B9) >> 7) % every == 0)
+                    .collect()
+            }
+            // The rows most like one query are one topic; other queries ask for it, too.
+            "topic" => ordered(anchor)[..wanted].to_vec(),
+            "far" => ordered(anchor).split_off(ids.len() - wanted),
+            "long" => {
+                let mut rows: Vec<(f32, i64)> = self
+                    .exact
+                    .rows()
+                    .unwrap()
+                    .map(|row| {
+                        let (id, vector) = row.unwrap();
+                        (vector.iter().map(|x| x * x).sum::<f32>(), id)
+                    })
+                    .collect();
+                rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+                rows.into_iter().take(wanted).map(|(_, id)| id).collect()
+            }
+            other => panic!("allow={other} is unknown"),
         }
     }
 

@@ -34,6 +34,7 @@ mod observe;
 mod options;
 mod pack;
 mod part;
+mod passed;
 mod query;
 mod ranking;
 mod raw;

@@ -19,6 +19,10 @@ const AHEAD: usize = 6;
 /// By product, the best rows of a list lie so many radii beyond its centroid, about: long rows are found where lists are wide.
 const LEAD: f32 = 0.7;
 
+/// How much the lengths of residuals add to the spread of a list. Those of a normal distribution of `n` equal variances have
+/// `|r|²` with variance `2 R⁴ / n`, beside `4 |q - c|² R² / n` of `2 <q - c, r>`.
+const RESIDUALS: f32 = 0.5;
+
 /// Least spread of a list, as a share of its distance. Copies of one row have none, and their distance is rounded.
 const LEAST_SPREAD: f32 = 1.0 / 32.0;
 
@@ -151,9 +155,11 @@ impl<'a> Route<'a> {
 
 /// Tells from a list's distance, its spread and its place on the way whether its rows may still be among the nearest.
 ///
-/// A row of a list lies about `distance + radius²` from the query, squared, give or take a share of
-/// `2 · |query - centroid| · radius`, the spread. How large a share is learned: the same for all lists, but growing with the
-/// logarithm of the list's place, since the first lists hold more of the nearest rows than their distances tell.
+/// A row of a list lies about `distance + radius²` from the query, squared, give or take a share of the spread,
+/// `2 · radius · √(distance + radius² / 2)`. Its first term is due to the directions of rows from the centroid, its second to
+/// their distances from it, which is all there is to a query at the centroid. How large a share is learned: the same for all
+/// lists, but growing with the logarithm of the list's place, since the first lists hold more of the nearest rows than their
+/// distances tell.
 #[derive(Clone, Copy)]
 pub(crate) struct Reckoning {
     metric: Metric,
@@ -173,10 +179,11 @@ impl Reckoning {
         }
     }
 
-    /// The rank of a row that is the nearest to be expected in a list, in the terms of [`Stop::distance`].
-    pub(crate) fn nearest(&self, stop: Stop, radius: f32, place: usize) -> f32 {
+    /// The rank of a row that is the nearest to be expected in a list, in the terms of [`Stop::distance`]. `place` is a number
+    /// of lists, see [`crate::passed::Passed::place`].
+    pub(crate) fn nearest(&self, stop: Stop, radius: f32, place: f32) -> f32 {
         let (middle, spread) = self.spread(stop, radius);
-        middle + spread * (self.cut.threshold + ((place + 1) as f32).ln()) / self.cut.slope
+        middle + spread * (self.cut.threshold + (place + 1.0).ln()) / self.cut.slope
     }
 
     /// Where the rows of a list lie, and the unit of their spread.
@@ -186,7 +193,10 @@ impl Reckoning {
             Metric::InnerProduct => (distance, self.query_length * radius),
             Metric::Cosine | Metric::L2 => {
                 let distance = distance.max(0.0);
-                (distance + radius * radius, 2.0 * distance.sqrt() * radius)
+                (
+                    distance + radius * radius,
+                    2.0 * (distance + RESIDUALS * radius * radius).sqrt() * radius,
+                )
             }
         };
         let least = LEAST_SPREAD * distance.abs() + f32::MIN_POSITIVE;

@@ -20,6 +20,10 @@ const RAW_ROW_COST: usize = 24;
 /// A filtered search visits about so many times the lists that one for as many neighbours does: its limit falls more slowly.
 const FILTERED_COST: f64 = 2.25;
 
+/// A filtered search aims at such a share of the loss: what is learned of all near rows promises too much where a filter
+/// lets through those that are hard to find, long ones in lists of short ones for instance.
+const FILTERED_LOSS: f32 = 0.75;
+
 /// What looking at a list costs beside its rows, in codes.
 const LIST_COST: f64 = 190.0;
 
@@ -274,8 +278,12 @@ impl Effort {
         let grouped = shape.options.kind == Kind::RabitqIvf;
         let target = target(shape, options);
         let (share, within) = if grouped {
-            let within = 1.0 - (1.0 - target) / SPLIT;
-            (target / within, within)
+            let loss = match options.allow {
+                Some(_) => FILTERED_LOSS * (1.0 - target),
+                None => 1.0 - target,
+            };
+            let within = 1.0 - loss / SPLIT;
+            ((1.0 - loss) / within, within)
         } else {
             (1.0, target)
         };

@@ -5,6 +5,7 @@ use crate::coded::Coded;
 use crate::curves::Cut;
 use crate::lists;
 use crate::observe::{Observer, Stage};
+use crate::passed::Passed;
 use crate::route::{Reckoning, Route, Stop};
 use crate::scan::{Scan, Span};
 use crate::sweep::Sweep;
@@ -92,6 +93,7 @@ pub(crate) fn visit<O: Observer>(
         }
     };
     observer.spent(Stage::Route, start);
+    let mut passed = Passed::new(scan.allowed, scan.part.rows());
     let (mut place, mut beyond, mut ranked) = (0, 0, 0);
     let length = match metric {
         Metric::InnerProduct => Some(estimator.length()),
@@ -114,14 +116,17 @@ pub(crate) fn visit<O: Observer>(
             }
             let held = extents.of(stop.list);
             let Some(allowed) = Allowed::of(scan, held) else {
+                passed.add(held.rows, 0);
                 continue;
             };
+            let before = passed.place();
+            passed.add(held.rows, allowed.count);
             let limit = sweep.expected(top);
             if limit < f64::INFINITY {
                 let (near, full) = match (extent, &reckoning) {
                     (Extent::Nearest(lists), _) => (place < lists, place >= lists),
                     (Extent::Cut(..), Some(reckoning)) => {
-                        let nearest = reckoning.nearest(stop, radii[stop.list as usize], place);
+                        let nearest = reckoning.nearest(stop, radii[stop.list as usize], before);
                         let near = nearest <= reckoning.limit(limit);
                         beyond = if near { 0 } else { beyond + 1 };
                         (near, beyond > PATIENCE.0 + place / PATIENCE.1)

@@ -303,6 +303,67 @@ fn filters_find_what_they_let_through() {
     }
 }
 
+/// Ids of all rows, the farthest from the first one first.
+fn farthest(index: &Index, data: &[f32]) -> Vec<i64> {
+    let all = SearchOptions::default();
+    let near = exact(index).search(&data[..DIMENSIONS], ROWS, &all, Control::default());
+    near.unwrap().iter().rev().map(|hit| hit.id).collect()
+}
+
+/// Ids of all rows, the longest first.
+fn longest(data: &[f32]) -> Vec<i64> {
+    let square = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>();
+    let squares: Vec<f32> = data.chunks_exact(DIMENSIONS).map(square).collect();
+    let mut ids: Vec<i64> = (0..squares.len() as i64).collect();
+    ids.sort_by(|&a, &b| squares[b as usize].total_cmp(&squares[a as usize]));
+    ids
+}
+
+#[test]
+fn filters_may_let_through_what_is_far() {
+    let data = vectors(ROWS, 7, 0.5);
+    let queries = vectors(1500, 99, 0.5);
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let index = build(Kind::RabitqIvf, metric, &data, None);
+        let far = farthest(&index, &data);
+        for (name, ids) in [("far", far), ("long", longest(&data))] {
+            for share in [10, 3] {
+                let allow = AllowList::new(ids[..ROWS / share].to_vec());
+                let options = SearchOptions {
+                    allow: Some(&allow),
+                    ..SearchOptions::default()
+                };
+                let what = format!("{metric}, 1 of {share} rows, {name}");
+                check(&index, &queries, &options, &[0.9, 0.95, 0.97], &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn queries_may_lie_in_the_middle_of_rows() {
+    // Of 20 normal distributions in 64 dimensions, which are hollow; queries are a third as far from their middles.
+    let cloud = |rows: usize, seed: u64, width: f32| -> Vec<f32> {
+        let (mut middles, mut normal) = (Normal(1), Normal(seed));
+        let middles: Vec<f32> = (0..20 * DIMENSIONS).map(|_| middles.next()).collect();
+        let row = |i: usize| &middles[i % 20 * DIMENSIONS..][..DIMENSIONS];
+        (0..rows)
+            .flat_map(|i| {
+                row(i)
+                    .iter()
+                    .map(|x| x + width * normal.next())
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    };
+    let queries = cloud(1500, 99, 0.3);
+    for metric in [Metric::L2, Metric::Cosine] {
+        let index = build(Kind::RabitqIvf, metric, &cloud(ROWS, 7, 1.0), None);
+        let (options, what) = (SearchOptions::default(), format!("{metric} in the middle"));
+        check(&index, &queries, &options, &[0.9, 0.95, 0.99], &what);
+    }
+}
+
 #[test]
 fn a_cap_of_comparisons_holds() {
     let data = vectors(ROWS, 7, 0.0);
