@@ -29,10 +29,18 @@ pub(crate) struct MappedFile {
 impl MappedFile {
     /// Opens the file behind an index, once: while it is saved anew, its name may stand for another file a moment later.
     pub(crate) fn open(path: &Path) -> Result<File> {
-        File::open(path).map_err(|source| Error::Io {
+        let io = |source| Error::Io {
             path: path.into(),
             source,
-        })
+        };
+        // To open a pipe would wait for who writes to it.
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(Error::Corrupt {
+                path: path.into(),
+                reason: "it is not a regular file".into(),
+            });
+        }
+        File::open(path).map_err(io)
     }
 
     /// Maps a file of exactly the expected length.

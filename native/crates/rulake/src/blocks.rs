@@ -15,7 +15,7 @@ use memmap2::Mmap;
 use crate::digest::Digest;
 use crate::error::IoContext;
 use crate::pieces::{BufferedFile, buffered, into_file};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 const BLOCK: usize = 64 * 1024;
 const MAGIC: [u8; 4] = *b"RLBK";
@@ -36,7 +36,7 @@ impl BlockFile {
     /// # Errors
     /// `CORRUPT_FILE`, `IO`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).at(path)?;
+        let file = files::open(path)?;
         // SAFETY: files of a checkpoint are written once under a name of their own and never changed or truncated
         // afterwards; removing one leaves the mapping intact. Another process that breaks this can also write to our
         // memory in other ways.

@@ -106,9 +106,9 @@ impl Collection {
     /// `SNAPSHOT_NOT_FOUND` if that state is not kept any more or never was; `CLOSED`, `CORRUPT_FILE`, `IO`.
     pub fn at(&self, snapshot: SnapshotId) -> Result<Self> {
         let engine = self.open()?;
+        let state = history::at(engine, snapshot);
         engine.check_there()?;
-        let state = history::at(engine, snapshot)?;
-        Ok(self.pinned(state))
+        Ok(self.pinned(state?))
     }
 
     /// The newest states that [`Collection::at`] finds, oldest first, at most `limit` of them.
@@ -117,8 +117,9 @@ impl Collection {
     /// `CLOSED`, `CORRUPT_FILE`, `IO`.
     pub fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
         let engine = self.open()?;
+        let entries = history::list(engine, limit);
         engine.check_there()?;
-        history::list(engine, limit)
+        entries
     }
 
     /// Name of the state it reads now.
@@ -335,7 +336,10 @@ impl Collection {
     /// # Errors
     /// `CANCELLED`, `CLOSED`; damages are in the report.
     pub fn verify(&self, cancel: Option<&AtomicBool>) -> Result<VerifyReport> {
-        verify::run(self.open()?, cancel)
+        let engine = self.open()?;
+        let report = verify::run(engine, cancel);
+        engine.check_there()?;
+        report
     }
 
     /// Flushes the newest records and merges all segments into one. In memory: groups the vectors into lists, if they are

@@ -1,14 +1,13 @@
 //! SHAKE-256 digests (FIPS 202) of 32 bytes, written as hexadecimal.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use shake::Shake256;
 use shake::digest::{ExtendableOutput, Update, XofReader};
 
-use crate::Result;
 use crate::error::IoContext;
+use crate::{Result, files};
 
 /// Digits of a digest.
 pub(crate) const HEX_LEN: usize = 64;
@@ -43,7 +42,7 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
 
 /// Length and digest of a file.
 pub(crate) fn of_file(path: &Path) -> Result<(u64, String)> {
-    let mut file = File::open(path).at(path)?;
+    let mut file = files::open(path)?;
     let mut digest = Digest::default();
     let mut buffer = vec![0_u8; 256 * 1024];
     let mut length = 0_u64;

@@ -43,6 +43,9 @@ pub(crate) fn create_new(path: &Path, content: &[u8]) -> Result<bool> {
         file.write_all(content)?;
         file.sync_all()
     });
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
     written.at(&draft)?;
     // A hard link refuses to replace, which a rename would not.
     let linked = match fs::hard_link(&draft, path) {

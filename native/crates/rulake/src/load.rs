@@ -8,7 +8,7 @@ use crate::manifest::{self, Manifest};
 use crate::options::Settings;
 use crate::pin::Pin;
 use crate::replay::{Mode, replay};
-use crate::segment::{BlockCache, Live, read_deletes};
+use crate::segment::{BlockCache, DIRECTORY, Live, read_deletes};
 use crate::state::{Shared, State};
 use crate::{Error, Result, files, lake_file, retention, wal};
 
@@ -16,30 +16,23 @@ use crate::{Error, Result, files, lake_file, retention, wal};
 pub(crate) fn create(dir: &Path, name: &str, settings: &Settings) -> Result<()> {
     files::create_dir(&manifest::dir(dir))?;
     files::create_dir(&wal::dir(dir))?;
+    wal::Reach::begin(&wal::dir(dir))?;
     manifest::create(dir, &Manifest::first(name, settings))?;
     Ok(())
 }
 
-/// Whether a directory holds a collection.
+/// Whether a directory holds a collection, a damaged one perhaps that has lost its manifests.
 pub(crate) fn exists(dir: &Path) -> Result<bool> {
-    Ok(!manifest::generations(dir)?.is_empty())
+    Ok(!manifest::generations(dir)?.is_empty()
+        || !wal::list(&wal::dir(dir), 0)?.is_empty()
+        || !files::names(&dir.join(DIRECTORY))?.is_empty())
 }
 
 /// Whether a collection that was there is no more. Dropping and replacing rename its directory as a whole, so that damage
 /// looks different from it and from a new one in the making; and without its lake nothing is known of it.
 pub(crate) fn is_gone(dir: &Path) -> bool {
-    let is_empty = |dir: &Path| {
-        files::names(dir).is_ok_and(|names| names.iter().all(|name| name.starts_with(files::DRAFT)))
-    };
-    let (manifests, logs) = (manifest::dir(dir), wal::dir(dir));
-    let others = files::names(dir).is_ok_and(|names| {
-        names.iter().any(|name| {
-            let entry = dir.join(name);
-            entry != manifests && entry != logs
-        })
-    });
     let lake = dir.parent().map(lake_file::path);
-    !others && is_empty(&manifests) && is_empty(&logs) && lake.is_some_and(|file| file.exists())
+    exists(dir).is_ok_and(|exists| !exists) && lake.is_some_and(|file| file.exists())
 }
 
 /// Opens a collection. A reader leaves every file as it is, holds its generation, and starts over when the writer has
@@ -93,6 +86,9 @@ fn open_generation(
     let shared = Arc::new(Shared::new(manifest.hash_key(&path)?, cache.clone()));
     let mut state = restore(dir, &manifest, shared, None)?;
     state.pin = pin;
+    if manifest.reach {
+        wal::Reach::expect(&wal::dir(dir))?;
+    }
     let mut epoch = manifest.epoch;
     let mode = if read_only { Mode::Read } else { Mode::Write };
     let replayed = replay(dir, &settings, &mut state, &mut epoch, mode)?;

@@ -54,6 +54,9 @@ impl Lock {
             .truncate(false)
             .open(path)
             .at(path)?;
+        if !file.metadata().at(path)?.is_file() {
+            return Err(Error::corrupt(path, "it is not a regular file"));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

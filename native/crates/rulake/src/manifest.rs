@@ -1,7 +1,6 @@
 //! Manifests: `manifest/<20-digit generation>.json`, sealed, created once and never changed. A manifest names every file
 //! of a generation; what was committed later is in the log.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +44,9 @@ pub(crate) struct Manifest {
     /// Paths of metadata that are indexed; absent for all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) metadata_index: Option<Vec<String>>,
+    /// Whether `reach.json` is beside the logs, which it is but for collections of early versions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) reach: bool,
     /// Key of the hashes of ids, so that nobody can choose ids whose hashes collide; 32 hexadecimal digits.
     pub(crate) hash_key: String,
     /// In ascending order of their rows, which do not overlap.
@@ -129,7 +131,7 @@ impl FileEntry {
 
 /// Length of a file and checksum of its ends.
 fn ends_of(path: &Path) -> Result<(u64, u32)> {
-    let mut file = File::open(path).at(path)?;
+    let mut file = files::open(path)?;
     let length = file.metadata().at(path)?.len();
     let mut read = |from: u64, to: u64| -> Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
@@ -184,6 +186,7 @@ impl Manifest {
             metric: settings.metric.name().to_owned(),
             index: settings.index.name().to_owned(),
             metadata_index: settings.metadata_index.as_deref().map(<[String]>::to_vec),
+            reach: true,
             hash_key: digest::hex(&ulid::random::<16>()),
             segments: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::error::IoContext;
-use crate::{Result, manifest};
+use crate::{Result, files, manifest};
 
 /// A shared lock on a manifest; the system lets go of it with the process at the latest.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Pin {
     /// `FILE_NOT_FOUND` if the writer has just removed it; `IO`.
     pub(crate) fn new(dir: &Path, generation: u64) -> Result<Self> {
         let path = manifest::path(dir, generation);
-        let file = File::open(&path).at(&path)?;
+        let file = files::open(&path)?;
         // The writer holds the lock only to remove the file. File systems without locks keep no writer from anything;
         // what is open then is still there on Unix.
         if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {

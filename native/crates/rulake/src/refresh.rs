@@ -92,7 +92,7 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
 }
 
 /// Whether what is in the directory is the collection that was opened.
-fn is_here(engine: &Engine, dir: &Path) -> Result<bool> {
+pub(crate) fn is_here(engine: &Engine, dir: &Path) -> Result<bool> {
     let key = engine.state().shared.hash_key();
     for _ in 0..ATTEMPTS {
         if load::is_gone(dir) {

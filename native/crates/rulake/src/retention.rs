@@ -5,7 +5,7 @@
 //! leaves files that no manifest names, which the next writer removes.
 
 use std::collections::HashSet;
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::path::Path;
 
 use crate::manifest::{self, Manifest, now};
@@ -63,7 +63,7 @@ fn names(manifests: &[Manifest]) -> impl Iterator<Item = &str> {
 /// Removes a manifest; `false` if a reader has it.
 fn remove_unless_pinned(dir: &Path, generation: u64) -> Result<bool> {
     let path = manifest::path(dir, generation);
-    if let Ok(file) = File::open(&path) {
+    if let Ok(file) = files::open(&path) {
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Ok(false);
         }

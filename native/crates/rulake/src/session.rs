@@ -62,7 +62,7 @@ impl Session {
     fn part<T>(&self, name: &str, work: impl FnOnce(&mut Part) -> Result<T>) -> Result<T> {
         let mut parts = self.parts();
         if !parts.contains_key(name) {
-            self.lake.check_lock()?;
+            self.lake.check_open()?;
             let existing = self.lake.existing(name)?;
             let is_new = existing.is_none();
             let (engine, base) = match (self.began.get(name), existing) {

@@ -86,7 +86,9 @@ pub(crate) fn run(engine: &Engine, cancel: Option<&AtomicBool>) -> Result<Verify
         if let Some(known) = known.filter(|_| checked < known) {
             report.problem(&manifest::path(dir, known), "it is gone");
         }
-        check_logs(&mut report, dir, state.shared.log_owner(), state.sequence)?;
+        let expected = head.as_ref().is_some_and(|head| head.manifest.reach);
+        let owner = state.shared.log_owner();
+        check_logs(&mut report, dir, owner, (state.sequence, expected))?;
         check_lake(&mut report, dir.parent().unwrap_or(dir))?;
     }
     drop(head);
@@ -227,10 +229,20 @@ fn check_agreement(
     Ok(())
 }
 
-/// `needed`: sequence up to which every change must be in a generation or in a log.
-fn check_logs(report: &mut VerifyReport, dir: &Path, owner: u32, needed: u64) -> Result<()> {
+/// `needed`: sequence up to which every change must be in a generation or in a log; `expected`: `reach.json` must be there.
+fn check_logs(
+    report: &mut VerifyReport,
+    dir: &Path,
+    owner: u32,
+    (needed, expected): (u64, bool),
+) -> Result<()> {
     let wal = wal::dir(dir);
-    let reach = match wal::Reach::read(&wal) {
+    let reach = if expected {
+        wal::Reach::expect(&wal).map(Some)
+    } else {
+        wal::Reach::read(&wal)
+    };
+    let reach = match reach {
         Ok(reach) => reach,
         Err(error) => {
             report.note(&wal, error)?;

@@ -173,6 +173,8 @@ fn a_crash_at_any_length_of_the_log_leaves_whole_batches_and_can_be_written_to()
     let dir = tempfile::tempdir().unwrap();
     let (pristine, crashed) = (dir.path().join("a"), dir.path().join("b"));
     let (lake, docs) = open(&pristine).unwrap();
+    lake.collection("empty", CollectionOptions::default())
+        .unwrap();
     put(&docs, "first", 1);
     let mut batch = Batch::new();
     for i in 0..10 {
@@ -198,7 +200,8 @@ fn a_crash_at_any_length_of_the_log_leaves_whole_batches_and_can_be_written_to()
         if length < 32 {
             // The header is durable before anything refers to the log.
             assert_eq!(open(&crashed).err().unwrap().code(), "CORRUPT_FILE");
-            fs::remove_file(log.with_file_name("reach.json")).unwrap();
+            let none = crashed.join("empty/wal/reach.json");
+            fs::copy(none, log.with_file_name("reach.json")).unwrap();
         }
         let (lake, docs) = open(&crashed).unwrap();
         let before = docs.len();
@@ -538,23 +541,98 @@ fn a_session_that_never_happened_is_not_recovered() {
 
 #[test]
 fn a_collection_without_an_intact_generation_is_left_as_it_is() {
-    let dir = tempfile::tempdir().unwrap();
-    sample(dir.path());
-    for file in files(&dir.path().join("docs/manifest")) {
-        fs::write(file, "{}").unwrap();
-    }
-    let before = files(dir.path());
     let recover = LakeOptions {
         recover: true,
         ..LakeOptions::default()
     };
-    let lake = Lake::open(dir.path(), recover).unwrap();
-    let error = lake
-        .collection("docs", CollectionOptions::default())
-        .err()
-        .unwrap();
-    assert_eq!(error.code(), "CORRUPT_FILE");
-    assert!(error.hint().unwrap().contains("backup"));
-    assert!(!error.hint().unwrap().contains("recover"));
-    assert_eq!(files(dir.path()), before);
+    for content in [Some("{}"), None] {
+        let dir = tempfile::tempdir().unwrap();
+        sample(dir.path());
+        for file in files(&dir.path().join("docs/manifest")) {
+            match content {
+                Some(content) => fs::write(file, content).unwrap(),
+                None => fs::remove_file(file).unwrap(),
+            }
+        }
+        let before = files(dir.path());
+        for options in [LakeOptions::read_only(), LakeOptions::default(), recover] {
+            let lake = Lake::open(dir.path(), options).unwrap();
+            assert_eq!(lake.list().unwrap(), ["docs"]);
+            let error = lake
+                .collection("docs", CollectionOptions::default())
+                .err()
+                .unwrap();
+            assert_eq!(error.code(), "CORRUPT_FILE");
+            let hint = error.hint().unwrap();
+            assert_eq!(hint.contains("recover"), !options.recover, "{hint}");
+            lake.close().unwrap();
+            assert_eq!(files(dir.path()), before);
+        }
+    }
+}
+
+#[test]
+fn lost_directories_are_noticed_and_recovered_from() {
+    let recover = LakeOptions {
+        recover: true,
+        ..LakeOptions::default()
+    };
+    for (name, whole) in [
+        ("docs/wal", true),
+        ("docs/wal", false),
+        (".sessions", true),
+        (".sessions", false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (lake, docs) = open(dir.path()).unwrap();
+        put(&docs, "old", 1);
+        docs.compact().unwrap();
+        both(&lake, "s1");
+        put(&docs, "new", 2);
+        lake.close().unwrap();
+        let place = dir.path().join(name);
+        fs::remove_dir_all(&place).unwrap();
+        if !whole {
+            fs::create_dir(&place).unwrap();
+        }
+        assert_eq!(look(dir.path()).err().unwrap().code(), "CORRUPT_FILE");
+        assert_eq!(open(dir.path()).err().unwrap().code(), "CORRUPT_FILE");
+        let lake = Lake::open(dir.path(), recover).unwrap();
+        let docs = lake
+            .collection("docs", CollectionOptions::default())
+            .unwrap();
+        assert!(!docs.lost().is_empty());
+        let left = if name == ".sessions" { 3 } else { 1 };
+        assert_eq!(docs.len(), left, "{name}");
+        put(&docs, "later", 3);
+        lake.close().unwrap();
+        let (_lake, docs) = open(dir.path()).unwrap();
+        assert_eq!(docs.len(), left + 1);
+        assert_eq!(docs.verify(None).unwrap().problems, []);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let pristine = dir.path().join("pristine");
+    let expected = sample(&pristine);
+    let place = dir.path().join("damaged");
+    for file in files(&pristine) {
+        for target in ["/dev/zero", "nowhere"] {
+            let _ = fs::remove_dir_all(&place);
+            copy(&pristine, &place);
+            let damaged = place.join(file.strip_prefix(&pristine).unwrap());
+            fs::remove_file(&damaged).unwrap();
+            std::os::unix::fs::symlink(target, &damaged).unwrap();
+            let looked = look(&place).and_then(|(_lake, docs)| content(&docs));
+            // A writer makes a new `LOCK` wherever it is.
+            let is_fine = match damaged.ends_with("LOCK") {
+                true => target == "nowhere" || open(&place).is_err(),
+                false => looked.is_ok_and(|found| found == expected) || open(&place).is_err(),
+            };
+            assert!(is_fine, "{damaged:?}");
+        }
+    }
 }

@@ -69,6 +69,9 @@ fn who_has_lost_the_lock_acknowledges_nothing() {
             assert_eq!(content.is_some(), told.contains("process 1 on elsewhere"));
         }
         refused(docs.compact());
+        refused(lake.drop_collection("docs"));
+        let new = lake.collection("new", CollectionOptions::default());
+        refused(new.map(|_| ()));
         let replaced = lake.replace("docs", &CollectionOptions::default());
         refused(replaced.and_then(rulake::Replacement::commit));
         let session = lake.session().unwrap();
@@ -101,7 +104,7 @@ fn what_gets_into_an_old_log_behind_the_back_of_the_next_writer_never_happened()
     let manifest = "docs/manifest/00000000000000000001.json";
     let log = logs(&first).remove(0);
     let old = second.join("docs/wal").join(log.file_name().unwrap());
-    for file in ["rulake.json", manifest] {
+    for file in ["rulake.json", manifest, "docs/wal/reach.json"] {
         fs::copy(first.join(file), second.join(file)).unwrap();
     }
     fs::copy(&log, &old).unwrap();

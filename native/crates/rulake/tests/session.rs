@@ -170,9 +170,16 @@ fn a_change_whose_session_has_no_marker_never_happened() {
     session.commit().unwrap();
     lake.close().unwrap();
     // As a crash leaves it that comes before the log of sessions is made.
-    for entry in std::fs::read_dir(dir.path().join(".sessions")).unwrap() {
+    let sessions = dir.path().join(".sessions");
+    for entry in std::fs::read_dir(&sessions).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
+    let lake = open(dir.path());
+    collection(&lake, "new");
+    lake.close().unwrap();
+    // It says that there is no log.
+    let reach = dir.path().join("new/wal/reach.json");
+    std::fs::copy(reach, sessions.join("reach.json")).unwrap();
     let lake = open(dir.path());
     let (a, b) = (collection(&lake, "a"), collection(&lake, "b"));
     assert_eq!(content(&a), [("x".into(), "{\"n\":1}".into())]);

@@ -16,7 +16,7 @@ use crate::refresh::Seen;
 use crate::state::State;
 use crate::threads::{BackgroundThread, spawn_background};
 use crate::writer::Writer;
-use crate::{Error, Result, flush, load};
+use crate::{Error, Result, flush, refresh};
 
 pub(crate) use background::FLUSH_BYTES;
 
@@ -281,12 +281,14 @@ impl Engine {
         }
     }
 
-    /// Like [`Engine::check_open`]; a reader looks whether another process has dropped the collection.
+    /// Like [`Engine::check_open`]; a reader looks whether another process has dropped or replaced the collection.
     ///
     /// # Errors
     /// `CLOSED`.
     pub(crate) fn check_there(&self) -> Result<()> {
-        if self.read_only && self.dir.as_deref().is_some_and(load::is_gone) {
+        if let Some(dir) = self.dir.as_deref().filter(|_| self.read_only)
+            && matches!(refresh::is_here(self, dir), Ok(false))
+        {
             self.mark_dropped();
         }
         self.check_open()

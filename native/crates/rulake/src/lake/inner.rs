@@ -138,6 +138,7 @@ impl Inner {
                     });
                 }
                 check_new(name, &known)?;
+                self.check_lock()?;
                 let dir = path.join(name);
                 load::create(&dir, name, &wanted)?;
                 self.engine_at(name, dir, options)?
@@ -215,11 +216,22 @@ impl Inner {
 
     /// # Errors
     /// `CLOSED`.
-    pub(crate) fn check_lock(&self) -> Result<()> {
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.path.is_some() && lock(&self.lock).is_none() {
             return Err(Error::Closed { what: "lake" });
         }
         Ok(())
+    }
+
+    /// Whether this process may still write.
+    ///
+    /// # Errors
+    /// `CLOSED`, `WRITER_FENCED`, `IO`.
+    pub(crate) fn check_lock(&self) -> Result<()> {
+        self.check_open()?;
+        lock(&self.lock)
+            .as_ref()
+            .map_or(Ok(()), |lock| lock.check())
     }
 
     pub(super) fn engine_in_memory(&self, name: &str, settings: Settings) -> Engine {
@@ -299,6 +311,7 @@ impl Inner {
         if self.options.read_only {
             return Err(Error::ReadOnly);
         }
+        self.check_lock()?;
         let mut collections = lock(&self.collections);
         let open = collections.remove(name);
         if let Some(engine) = &open {

@@ -25,13 +25,13 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
         match check(dir, generation) {
             Ok(manifest) if newest.is_none() => {
                 let key = manifest.hash_key(&manifest::path(dir, generation))?;
-                newest = Some((manifest.sequence, wal::owner(key)));
+                newest = Some((manifest.sequence, wal::owner(key), manifest.reach));
             }
             Ok(_) => {}
             Err(error) => damaged.push((generation, error)),
         }
     }
-    let Some((sequence, owner)) = newest else {
+    let Some((sequence, owner, expected)) = newest else {
         let newest = damaged.into_iter().next();
         return Err(Error::Unrecoverable {
             path: dir.to_owned(),
@@ -45,7 +45,7 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
         aside.lost.push(format!("generation {generation}: {error}"));
     }
     files::sync_dir(&manifest::dir(dir))?;
-    aside.logs(sequence, owner)?;
+    aside.logs(sequence, owner, expected)?;
     Ok(aside.lost)
 }
 
@@ -89,19 +89,32 @@ impl Aside<'_> {
         Ok(bytes)
     }
 
-    /// Keeps the logs from a sequence on as far as they are intact and without gaps.
-    fn logs(&mut self, sequence: u64, owner: u32) -> Result<()> {
+    /// Keeps the logs from a sequence on as far as they are intact and without gaps. `expected`: `reach.json` must be there.
+    fn logs(&mut self, sequence: u64, owner: u32, expected: bool) -> Result<()> {
         let wal = wal::dir(self.dir);
-        let reach = wal::Reach::read(&wal);
+        files::create_dir(&wal)?;
+        let reach = if expected {
+            wal::Reach::expect(&wal).map(Some)
+        } else {
+            wal::Reach::read(&wal)
+        };
         let logs = wal::list(&wal, owner)?;
         let mut reached = sequence;
         let mut ended = false;
         for (i, (header, path)) in logs.iter().enumerate() {
             let next = logs.get(i + 1).map(|(next, _)| next.first_sequence);
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let found = wal::intact(path, *header);
             if next.is_some_and(|next| next <= sequence + 1) {
+                // Only states of the past need it.
+                if found.is_ok_and(|found| !found.damaged) {
+                    continue;
+                }
+                self.lost
+                    .push(format!("{name}: states of the past that need it"));
+                self.take(path)?;
                 continue;
             }
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
             if ended || header.first_sequence > reached + 1 {
                 self.lost.push(format!(
                     "{name}: all of it, for what comes before it is missing"
@@ -110,7 +123,15 @@ impl Aside<'_> {
                 ended = true;
                 continue;
             }
-            let intact = wal::intact(path, *header)?;
+            let intact = match found {
+                Ok(intact) => intact,
+                Err(error) => {
+                    self.lost.push(format!("{name}: all of it: {error}"));
+                    self.take(path)?;
+                    ended = true;
+                    continue;
+                }
+            };
             let fence = wal::fence(&logs, *header);
             reached = reached.max(intact.last.min(fence - 1));
             // The end of the last log may be torn by a crash: opening sees to it.
@@ -141,7 +162,13 @@ impl Aside<'_> {
             if !ended {
                 self.lost.push(error.to_string());
             }
-            self.take(&wal::reach_path(&wal))?;
+            let path = wal::reach_path(&wal);
+            if path.symlink_metadata().is_ok() {
+                self.take(&path)?;
+            }
+            if expected {
+                wal::Reach::begin(&wal)?;
+            }
         }
         files::sync_dir(&wal)
     }

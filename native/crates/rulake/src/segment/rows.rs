@@ -3,7 +3,6 @@
 //! Opening reads neither: ids and row numbers are looked up in the mapped `rows.idx`, whose blocks are checked when they
 //! are first read; texts and metadata come from one record batch, checked by the checksum that `rows.idx` has of it.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +18,7 @@ use super::{IDS_FILE, ROWS_FILE};
 use crate::blocks::BlockFile;
 use crate::error::IoContext;
 use crate::ulid::Ulid;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The start of an Arrow IPC file.
 const ARROW_MAGIC: [u8; 6] = *b"ARROW\x31";
@@ -113,7 +112,7 @@ impl RowsFile {
             return Err(corrupt("the header's sizes do not add up to the file's"));
         };
         let arrow_path = dir.join(ROWS_FILE);
-        let file = File::open(&arrow_path).at(&arrow_path)?;
+        let file = files::open(&arrow_path)?;
         // SAFETY: files of a segment are written once under a name of their own and never changed or truncated
         // afterwards; removing one leaves the mapping intact.
         let arrow = unsafe { Mmap::map(&file) }.at(&arrow_path)?;

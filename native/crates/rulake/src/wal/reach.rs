@@ -18,7 +18,8 @@ const FILE: &str = "reach.json";
 /// What the newest log is, and the least it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reach {
-    log: String,
+    /// None yet if there was none.
+    log: Option<String>,
     sequence: u64,
 }
 
@@ -30,9 +31,34 @@ pub(crate) fn reach_path(dir: &Path) -> PathBuf {
 impl Reach {
     pub(super) fn new(log: LogHeader, sequence: u64) -> Self {
         Self {
-            log: log.file_name(),
+            log: Some(log.file_name()),
             sequence,
         }
+    }
+
+    const NONE: Self = Self {
+        log: None,
+        sequence: 0,
+    };
+
+    /// Says of a new directory that it has no log yet, unless it says something already.
+    pub(crate) fn begin(dir: &Path) -> Result<()> {
+        files::create_new(&reach_path(dir), &sealed::seal(&Self::NONE)?.0)?;
+        Ok(())
+    }
+
+    /// Before all logs are removed.
+    pub(crate) fn forget(dir: &Path) -> Result<()> {
+        Self::NONE.write(dir)
+    }
+
+    /// What there must be where [`Reach::begin`] was called.
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE` if it is missing; those of [`Reach::read`].
+    pub(crate) fn expect(dir: &Path) -> Result<Self> {
+        let missing = || Error::corrupt(&reach_path(dir), "it is missing");
+        Self::read(dir)?.ok_or_else(missing)
     }
 
     /// Replaces what the directory says, durably.
@@ -51,7 +77,8 @@ impl Reach {
             return Ok(None);
         };
         let (reach, _): (Self, _) = sealed::unseal(&path, &bytes)?;
-        if LogHeader::from_file_name(&reach.log).is_none() {
+        let named = reach.log.as_deref();
+        if named.is_some_and(|log| LogHeader::from_file_name(log).is_none()) {
             return Err(Error::corrupt(&path, "it names no log"));
         }
         Ok(Some(reach))
@@ -59,7 +86,7 @@ impl Reach {
 
     /// Whether it is about this log.
     pub(crate) fn names(&self, log: LogHeader) -> bool {
-        self.log == log.file_name()
+        self.log.as_deref() == Some(&*log.file_name())
     }
 
     /// Sequence that the log it names has at least.
@@ -74,14 +101,17 @@ impl Reach {
     pub(crate) fn check_list(&self, dir: &Path, logs: &[(LogHeader, PathBuf)]) -> Result<()> {
         let order = |log: LogHeader| (log.epoch, log.first_sequence);
         let newest = logs.iter().map(|(header, _)| order(*header)).max();
-        if LogHeader::from_file_name(&self.log).map(order) <= newest {
+        let Some(log) = &self.log else {
+            return Ok(());
+        };
+        if LogHeader::from_file_name(log).map(order) <= newest {
             return Ok(());
         }
         let reason = format!(
             "it is missing; it had changes up to sequence {}",
             self.sequence
         );
-        Err(Error::corrupt(&dir.join(&self.log), reason))
+        Err(Error::corrupt(&dir.join(log), reason))
     }
 
     /// Whether a log, as far as it is intact, has what this says of it.
