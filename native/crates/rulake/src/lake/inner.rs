@@ -130,8 +130,10 @@ impl Inner {
         let engine = match &self.path {
             None => self.engine_in_memory(name, wanted),
             Some(path) => {
-                let known = self.names(&collections)?;
+                let mut known = self.names(&collections)?;
                 if self.options.read_only {
+                    // It may have been made a moment ago.
+                    known.retain(|other| other != name);
                     return Err(Error::NoCollection {
                         name: name.to_owned(),
                         known,

@@ -12,7 +12,7 @@ use crate::error::IoContext;
 use crate::lake::INCOMING;
 use crate::markers::{self, Markers, Participant};
 use crate::ulid::Ulid;
-use crate::{Error, Result, files, load, wal};
+use crate::{Result, files, load, wal};
 
 /// Makes the log of sessions anew if it is damaged.
 pub(super) fn recover(lake: &Path) -> Result<Vec<String>> {
@@ -20,7 +20,7 @@ pub(super) fn recover(lake: &Path) -> Result<Vec<String>> {
     let damage = match logged.keys().next() {
         None => return Ok(Vec::new()),
         Some(session) => match markers::is_committed(lake, *session) {
-            Err(error @ Error::Corrupt { .. }) => error,
+            Err(error) if ["CORRUPT_FILE", "FILE_NOT_FOUND"].contains(&error.code()) => error,
             other => return other.map(|_| Vec::new()),
         },
     };
