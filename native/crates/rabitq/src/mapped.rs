@@ -35,10 +35,7 @@ impl MappedFile {
         };
         // To open a pipe would wait for who writes to it.
         if !std::fs::metadata(path).map_err(io)?.is_file() {
-            return Err(Error::Corrupt {
-                path: path.into(),
-                reason: "it is not a regular file".into(),
-            });
+            return Err(io(std::io::Error::other("it is not a regular file")));
         }
         File::open(path).map_err(io)
     }
