@@ -381,6 +381,13 @@ export declare class NativeLake {
    */
   list(): Promise<string[]>
   /**
+   * Sizes and counts of every collection, by name.
+   *
+   * # Errors
+   * By rejection: those of [`Lake::stats`].
+   */
+  stats(): Promise<CollectionCounts[]>
+  /**
    * Removes a collection; `false` if there is none.
    *
    * # Errors

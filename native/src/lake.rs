@@ -9,6 +9,7 @@ use napi_derive::napi;
 use rulake::{BackgroundThread, CollectionOptions, IndexChoice, Lake, LakeOptions, Retention};
 
 use crate::collection::NativeCollection;
+use crate::collection_parameters::CollectionCounts;
 use crate::drop_later::DropLater;
 use crate::error::{Category, Failure, Result, from_io};
 use crate::job::{guarded, run_guarded};
@@ -201,6 +202,26 @@ impl NativeLake {
             Lane::Work,
             move || Ok(lake.list()?),
             |_, names| Ok(names),
+        )
+    }
+
+    /// Sizes and counts of every collection, by name.
+    ///
+    /// # Errors
+    /// By rejection: those of [`Lake::stats`].
+    #[napi(ts_return_type = "Promise<CollectionCounts[]>", catch_unwind)]
+    pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let lake = Arc::clone(&self.lake);
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok(lake.stats()?),
+            |_, stats| {
+                Ok(stats
+                    .into_iter()
+                    .map(CollectionCounts::from)
+                    .collect::<Vec<_>>())
+            },
         )
     }
 

@@ -2,6 +2,7 @@ import type { NativeCollection } from "../../native/binding.js";
 import { checkOptions, describe, invalidOption, oneOf } from "../options.js";
 import type { BundleInfo } from "./bundle-info.js";
 import { CollectionReader } from "./collection-reader.js";
+import { toCollectionStats } from "./collection-stats.js";
 import { toSelection } from "./delete-selection.js";
 import { invalidArgument, lakeCall } from "./native-call.js";
 import { type PublishBundleOptions, publishBundle } from "./publish-bundle.js";
@@ -178,13 +179,7 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
   /** Sizes and counts. */
   async stats(): Promise<CollectionStats> {
     const handle = this.open("stats");
-    const stats = await lakeCall(this.where("stats"), undefined, () => handle.stats());
-    return {
-      ...stats,
-      dimensions: stats.dimensions ?? undefined,
-      index: stats.index ?? undefined,
-      metric: this.metric,
-    };
+    return toCollectionStats(await lakeCall(this.where("stats"), undefined, () => handle.stats()));
   }
 
   /** @internal */

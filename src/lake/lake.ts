@@ -6,6 +6,7 @@ import { native } from "../native.js";
 import { checkOptions, describe, invalidOption, oneOf } from "../options.js";
 import { type BundleCollection, type OpenBundleOptions, openBundle } from "./bundle.js";
 import { Collection } from "./collection.js";
+import { toCollectionStats } from "./collection-stats.js";
 import { invalidArgument, lakeCall } from "./native-call.js";
 import type { CollectionIndexKind, CollectionOptions, LakeStats } from "./records.js";
 import { Session } from "./session.js";
@@ -238,15 +239,12 @@ export class RuLake implements AsyncDisposable {
     return lakeCall(where, undefined, () => lake.dropCollection(name));
   }
 
-  /** Sizes and counts of every collection, which are opened for it. */
+  /** Sizes and counts of every collection, which are opened for it. Those that are dropped meanwhile are left out. */
   async stats(): Promise<LakeStats> {
-    const collections = [];
-    for (const name of await this.list()) {
-      const collection = await this.collection(name);
-      collections.push(await collection.stats());
-      await collection.close();
-    }
-    return { path: this.path, collections };
+    const where = "RuLake.stats()";
+    const lake = this.#open(where);
+    const collections = await lakeCall(where, undefined, () => lake.stats());
+    return { path: this.path, collections: collections.map(toCollectionStats) };
   }
 
   /** Ends the use of this handle and of its collections; everything acknowledged is durable. Closing twice is harmless. */

@@ -26,6 +26,31 @@ describe("a lake", () => {
     expect((await lake.collection("docs")).size).toBe(0);
   });
 
+  it.each([false, true])(
+    "counts what is there while collections come and go, read-only: %s",
+    async (readOnly) => {
+      const place = scratch();
+      await using writer = await RuLake.open(place);
+      const kept = await writer.collection("kept");
+      await kept.upsert([{ id: "a", vector: [1] }]);
+      await using lake = readOnly ? await RuLake.open(place, { readOnly }) : writer;
+      let isDone = false;
+      const counting = (async () => {
+        const seen = new Set<string>();
+        while (!isDone) for (const { name } of (await lake.stats()).collections) seen.add(name);
+        return seen;
+      })();
+      for (let round = 0; round < 100; round++) {
+        await writer.collection("passing");
+        await writer.drop("passing");
+        expect(await writer.list()).toEqual(["kept"]);
+      }
+      isDone = true;
+      expect(await counting).toContain("kept");
+      expect(await writer.list()).toEqual(["kept"]);
+    },
+  );
+
   it.each(["", "../x", "a/b", "a\\b", ".x", "-x", "x.", "con", "LOCK", "ä", "x".repeat(129), "a b"])(
     "refuses the name %j",
     async (name) => {

@@ -12,7 +12,7 @@ use crate::collection::Collection;
 use crate::error::IoContext;
 use crate::options::{CollectionOptions, Retention};
 use crate::session::Session;
-use crate::{Error, Result, files};
+use crate::{CollectionStats, Error, Result, files};
 
 pub(crate) use inner::Inner;
 pub(crate) use replace::INCOMING;
@@ -174,6 +174,25 @@ impl Lake {
     /// `CLOSED`, `IO`.
     pub fn list(&self) -> Result<Vec<String>> {
         self.open_inner()?.list()
+    }
+
+    /// Sizes and counts of every collection, by name. Those that are dropped meanwhile are left out.
+    ///
+    /// # Errors
+    /// `CLOSED`, `CORRUPT_FILE`, `IO`.
+    pub fn stats(&self) -> Result<Vec<CollectionStats>> {
+        let inner = self.open_inner()?;
+        let mut all = Vec::new();
+        for name in inner.list()? {
+            let Some(engine) = inner.existing(&name)? else {
+                continue;
+            };
+            match Collection::new(engine, self.closed.clone()).stats() {
+                Err(Error::Dropped { .. }) => {}
+                stats => all.push(stats?),
+            }
+        }
+        Ok(all)
     }
 
     /// Removes a collection and everything in it; `false` if there is none. Handles on it fail with `CLOSED` from then on.
