@@ -15,7 +15,7 @@ use crate::memtable::Memtable;
 use crate::segment::{Live, Segment, SegmentBuilder, write_deletes};
 use crate::state::State;
 use crate::writer::Writer;
-use crate::{Error, Result, retention};
+use crate::{Error, Result, markers, retention};
 
 /// Flushes what is not in a segment yet; nothing happens if there is nothing, or the collection is in memory.
 pub(crate) fn run(engine: &Arc<Engine>) -> Result<()> {
@@ -76,6 +76,9 @@ fn write(
         if live.len() > 0 {
             segments.push(with_mask(dir, entry, live, generation)?);
         }
+    }
+    if let Some(lake) = dir.parent() {
+        markers::note_reach(lake);
     }
     let segment = match &state.frozen {
         Some(frozen) => build(engine, dir, state, frozen)?,

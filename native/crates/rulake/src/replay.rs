@@ -5,10 +5,11 @@ use std::path::Path;
 
 use crate::draft::Draft;
 use crate::error::IoContext;
+use crate::markers::Committed;
 use crate::options::Settings;
 use crate::state::State;
 use crate::wal::{self, Change};
-use crate::{Error, Result, files, markers};
+use crate::{Error, Result, files};
 
 /// Vectors of the log that are indexed together.
 const REPLAY_BYTES: usize = 16 << 20;
@@ -32,12 +33,16 @@ pub(crate) fn replay(
     epoch: &mut u64,
     mode: Mode,
 ) -> Result<u64> {
+    let lake = dir.parent().unwrap_or(dir);
+    let owner = state.shared.log_owner();
+    // Before the logs, which have every change of a session that is committed by now. What cannot be read may not be needed.
+    let committed = Committed::read(lake).unwrap_or_default();
     // A state in the past needs no more than what leads to it.
     let reach = match mode {
         Mode::Write | Mode::Read => wal::Reach::read(&wal::dir(dir))?,
         Mode::Until(_) => None,
     };
-    let logs = wal::list(&wal::dir(dir), state.shared.log_owner())?;
+    let logs = wal::list(&wal::dir(dir), owner)?;
     if let Some(reach) = &reach {
         reach.check_list(&wal::dir(dir), &logs)?;
     }
@@ -48,7 +53,9 @@ pub(crate) fn replay(
     let mut replay = Replay {
         draft: Draft::new(state),
         settings,
-        lake: dir.parent().unwrap_or(dir),
+        lake,
+        owner,
+        committed,
         undecided: None,
         last: match mode {
             Mode::Until(last) => last,
@@ -118,8 +125,19 @@ pub(crate) fn replay(
         reached = Some(tail.last.min(fence - 1));
         bytes += tail.good;
     }
+    let least = match mode {
+        Mode::Write | Mode::Read => replay.committed.last_of(owner),
+        Mode::Until(_) => 0,
+    };
     if !replay.end(mode)? {
         let reason = "the last session does not fit what is before it";
+        return Err(Error::corrupt(&wal::dir(dir), reason));
+    }
+    let last = replay.draft.state.sequence;
+    if last < least {
+        let reason = format!(
+            "its logs end with the change of sequence {last}, although a session has committed that of {least}"
+        );
         return Err(Error::corrupt(&wal::dir(dir), reason));
     }
     replay.draft.index(settings)?;
@@ -131,6 +149,10 @@ struct Replay<'a> {
     draft: Draft,
     settings: &'a Settings,
     lake: &'a Path,
+    /// Of the logs.
+    owner: u32,
+    /// Sessions that were committed when replaying began.
+    committed: Committed,
     /// The last change, if its session may or may not have been committed.
     undecided: Option<(Change, u64)>,
     last: u64,
@@ -160,7 +182,7 @@ impl Replay<'_> {
         let Some((change, committed)) = self.undecided.take() else {
             return Ok(true);
         };
-        if markers::is_committed(self.lake, change.session)? {
+        if self.is_committed(change.session)? {
             return self.apply(change, committed);
         }
         self.draft.advance_to(committed);
@@ -171,11 +193,17 @@ impl Replay<'_> {
     fn end(&mut self, mode: Mode) -> Result<bool> {
         if mode == Mode::Read
             && let Some((change, _)) = &self.undecided
-            && !markers::is_committed(self.lake, change.session)?
+            && !self.is_committed(change.session)?
         {
             self.undecided = None;
         }
         self.decide()
+    }
+
+    /// Whether a session was committed, before replaying began or since.
+    fn is_committed(&self, session: u128) -> Result<bool> {
+        Ok(self.committed.has(session, self.owner)
+            || Committed::expect(self.lake)?.has(session, self.owner))
     }
 
     fn apply(&mut self, change: Change, committed: u64) -> Result<bool> {

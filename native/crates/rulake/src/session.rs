@@ -12,6 +12,7 @@ use crate::draft::Draft;
 use crate::engine::Engine;
 use crate::filter::View;
 use crate::lake::Inner;
+use crate::markers::{Marker, Participant};
 use crate::options::Selection;
 use crate::record::{Batch, Record};
 use crate::snapshot::SnapshotId;
@@ -274,8 +275,7 @@ enum Decision {
 
 /// A writer that waits for a decision.
 struct Waiting {
-    name: String,
-    sequence: u64,
+    participant: Participant,
     decide: mpsc::SyncSender<Decision>,
     done: mpsc::Receiver<Result<SnapshotId>>,
 }
@@ -309,8 +309,11 @@ impl Waiting {
         let gone = |_| Error::Internal("the writer panicked".into());
         let sequence = is_prepared.recv().map_err(gone)??;
         Ok(Self {
-            name,
-            sequence,
+            participant: Participant {
+                name,
+                sequence,
+                owner: engine.state().shared.log_owner(),
+            },
             decide,
             done,
         })
@@ -319,7 +322,7 @@ impl Waiting {
     fn end(self, decision: Decision) -> Result<(String, SnapshotId)> {
         let _ = self.decide.send(decision);
         let gone = |_| Error::Internal("the writer panicked".into());
-        Ok((self.name, self.done.recv().map_err(gone)??))
+        Ok((self.participant.name, self.done.recv().map_err(gone)??))
     }
 }
 
@@ -360,12 +363,13 @@ impl Inner {
             return Err(error);
         }
         if let Some(markers) = &mut *markers {
-            let participants: Vec<_> = waiting
-                .iter()
-                .map(|part| (part.name.clone(), part.sequence))
-                .collect();
+            let participants = waiting.iter().map(|part| part.participant.clone());
+            let participants = participants.collect();
             // After a failure the writers are left without a decision: they refuse what follows, and opening decides.
-            markers.commit(session, &participants)?;
+            markers.commit(&Marker {
+                session,
+                participants,
+            })?;
         }
         // A session that begins now sees all of it or nothing.
         let _gate = self.close_gate();

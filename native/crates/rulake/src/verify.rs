@@ -9,10 +9,11 @@ use rabitq::{Control, Index, OpenOptions, Verify};
 use crate::engine::Engine;
 use crate::filter::View;
 use crate::manifest::{self, FileEntry, SegmentEntry};
+use crate::markers::{self, Committed};
 use crate::pin::{Pin, unless_gone};
 use crate::segment::{INDEX_FILE, Live, directory};
 use crate::state::State;
-use crate::{Error, Result, digest, lake_file, markers, wal};
+use crate::{Error, Result, digest, lake_file, wal};
 
 /// A writer in another process may have removed all the generations that were listed, when these are looked at.
 const ATTEMPTS: usize = 8;
@@ -310,7 +311,7 @@ fn check_lake(report: &mut VerifyReport, lake: &Path) -> Result<()> {
     if let Err(error) = lake_file::check(lake) {
         report.note(&lake_file::path(lake), error)?;
     }
-    if let Err(error) = markers::committed(lake) {
+    if let Err(error) = Committed::read(lake) {
         report.note(&markers::dir(lake), error)?;
     }
     Ok(())

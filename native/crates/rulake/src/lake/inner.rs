@@ -11,10 +11,11 @@ use crate::lock::Lock;
 use crate::markers::{self, Markers};
 use crate::name::check_name;
 use crate::options::{CollectionOptions, Retention, Settings};
+use crate::recover::Recovered;
 use crate::segment::BlockCache;
 use crate::state::{Shared, State};
 use crate::ulid::Ulid;
-use crate::{Error, Result, files, lake_file, load, recover, ulid};
+use crate::{Error, Result, files, lake_file, load, ulid};
 
 /// Times a reader tries again before it takes something for damage.
 const RETRIES: u32 = 3;
@@ -36,8 +37,8 @@ pub(crate) struct Inner {
     pub(super) markers: Mutex<Option<Markers>>,
     /// Closed while such a session becomes visible.
     pub(super) gate: RwLock<()>,
-    /// What recovery has found damaged that belongs to all collections.
-    pub(super) told: Vec<String>,
+    /// What recovery has found, if that was asked for.
+    pub(super) recovered: Option<Recovered>,
 }
 
 impl Inner {
@@ -50,7 +51,7 @@ impl Inner {
             lock: Mutex::default(),
             markers: Mutex::default(),
             gate: RwLock::default(),
-            told: Vec::new(),
+            recovered: None,
         }
     }
 
@@ -64,10 +65,10 @@ impl Inner {
         } else {
             Some(Arc::new(Lock::acquire(&path)?))
         };
-        let told = if options.recover {
-            recover::lake(&path)?
+        let recovered = if options.recover && !options.read_only {
+            Some(Recovered::new(&path)?)
         } else {
-            Vec::new()
+            None
         };
         if !lake_file::path(&path).exists() {
             check_empty(&path, options.read_only)?;
@@ -93,7 +94,7 @@ impl Inner {
             cache: Arc::new(BlockCache::new(options.cache_bytes)),
             collections: Mutex::default(),
             lock: Mutex::new(lock),
-            told,
+            recovered,
         })
     }
 
@@ -260,14 +261,13 @@ impl Inner {
     ) -> Result<Engine> {
         let LakeOptions {
             read_only,
-            recover,
             retention,
             ..
         } = self.options;
-        let mut lost = self.told.clone();
-        if recover && !read_only {
-            lost.extend(recover::set_aside(&dir)?);
-        }
+        let lost = match &self.recovered {
+            Some(recovered) => recovered.collection(name, &dir)?,
+            None => Vec::new(),
+        };
         let (settings, mut opened) = load::open(&dir, &self.cache, read_only)?;
         opened.lost = lost;
         opened.lease = Some(

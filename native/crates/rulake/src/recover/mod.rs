@@ -4,24 +4,69 @@ mod collection;
 mod lake_file;
 mod sessions;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::Result;
 use crate::manifest::now;
+use crate::name::check_name;
+use crate::{Result, files, load};
 
-pub(crate) use collection::set_aside;
+use collection::set_aside;
 
 /// Where what is damaged in a directory goes.
 fn place(dir: &Path) -> PathBuf {
     dir.join(format!("damaged-{}", now()))
 }
 
-/// Sees to the files that belong to all collections. Tells what was damaged; nothing if nothing was.
-///
-/// # Errors
-/// `IO`, `UNSUPPORTED_FORMAT`.
-pub(crate) fn lake(dir: &Path) -> Result<Vec<String>> {
-    let mut told = lake_file::recover(dir)?;
-    told.extend(sessions::recover(dir)?);
-    Ok(told)
+/// What opening a damaged lake has found.
+#[derive(Default)]
+pub(crate) struct Recovered {
+    /// Damage to what belongs to all collections.
+    lake: Vec<String>,
+    /// By name, of the collections that have been seen to.
+    collections: Mutex<HashMap<String, Vec<String>>>,
+}
+
+impl Recovered {
+    /// Sees to the files that belong to all collections, and to those that they must agree with.
+    ///
+    /// # Errors
+    /// `IO`, `UNSUPPORTED_FORMAT`.
+    pub(crate) fn new(lake: &Path) -> Result<Self> {
+        let mut told = lake_file::recover(lake)?;
+        let mut collections = HashMap::new();
+        for name in files::names(lake)? {
+            let dir = lake.join(&name);
+            if check_name(&name).is_ok()
+                && load::exists(&dir).unwrap_or(false)
+                && let Ok(lost) = set_aside(&dir)
+            {
+                collections.insert(name, lost);
+            }
+        }
+        // What collections have lost shows only now.
+        told.extend(sessions::recover(lake)?);
+        Ok(Self {
+            lake: told,
+            collections: Mutex::new(collections),
+        })
+    }
+
+    /// Sees to a collection before it is opened, unless that has been done. Tells what was lost.
+    ///
+    /// # Errors
+    /// Those of [`set_aside`].
+    pub(crate) fn collection(&self, name: &str, dir: &Path) -> Result<Vec<String>> {
+        let known = lock(&self.collections).remove(name);
+        let lost = match known {
+            Some(lost) => lost,
+            None => set_aside(dir)?,
+        };
+        Ok([self.lake.clone(), lost].concat())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

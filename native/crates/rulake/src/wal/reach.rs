@@ -1,7 +1,7 @@
 //! How far the logs of a directory reach at least, so that a last log that is lost or cut short is missed.
 //!
 //! `reach.json` is a sealed JSON file with the name of the newest log and the sequence it had reached, durably. It is
-//! replaced when a log has been created and when one has ended. A log that is older than another says by itself where it
+//! replaced when a log has been created and when one has ended; that of sessions also when a collection is flushed. A log that is older than another says by itself where it
 //! has to end; the newest does not, but for this file. Not to be able to write it is no failure: what it said before
 //! still holds.
 
@@ -29,7 +29,7 @@ pub(crate) fn reach_path(dir: &Path) -> PathBuf {
 }
 
 impl Reach {
-    pub(super) fn new(log: LogHeader, sequence: u64) -> Self {
+    pub(crate) fn new(log: LogHeader, sequence: u64) -> Self {
         Self {
             log: Some(log.file_name()),
             sequence,
@@ -62,7 +62,7 @@ impl Reach {
     }
 
     /// Replaces what the directory says, durably.
-    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         files::replace(&reach_path(dir), &sealed::seal(self)?.0)
     }
 

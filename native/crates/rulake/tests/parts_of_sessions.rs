@@ -1,0 +1,147 @@
+//! Sessions over two collections in a lake as a crash leaves it, of which a log has lost its end: a part alone is never
+//! taken for the whole.
+
+mod directory;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rulake::{Batch, CollectionOptions, Include, Lake, LakeOptions, Result, Selection};
+
+use directory::{copy, files};
+
+const NAMES: [&str; 2] = ["from", "to"];
+
+fn records(ids: &[&str]) -> Batch {
+    let mut batch = Batch::new();
+    for id in ids {
+        batch.push((*id).into(), None, None).unwrap();
+    }
+    batch
+}
+
+/// Moves a record from one collection to the other.
+fn shift(lake: &Lake, id: &str) {
+    let session = lake.session().unwrap();
+    let selection = Selection::Ids(vec![id.into()]);
+    session.delete(NAMES[0], &selection).unwrap();
+    session.upsert(NAMES[1], records(&[id])).unwrap();
+    session.commit().unwrap();
+}
+
+/// Ids of both collections, and what recovery has told.
+fn look(place: &Path, options: LakeOptions) -> Result<([Vec<String>; 2], Vec<String>)> {
+    let lake = Lake::open(place, options)?;
+    let mut told = Vec::new();
+    let mut ids = [vec![], vec![]];
+    for (name, ids) in NAMES.iter().zip(&mut ids) {
+        let collection = lake.collection(name, CollectionOptions::default())?;
+        told.extend_from_slice(collection.lost());
+        let mut scan = collection.scan(None, Include::default())?;
+        loop {
+            let chunk = scan.next_chunk(100, usize::MAX, None)?;
+            if chunk.is_empty() {
+                break;
+            }
+            ids.extend(chunk.into_iter().map(|record| record.id));
+        }
+        ids.sort_unstable();
+        assert_eq!(collection.verify(None)?.problems, []);
+    }
+    lake.close()?;
+    Ok((ids, told))
+}
+
+/// A lake as a crash leaves it, and its last log of each kind.
+fn crashed(dir: &Path, flush: bool, more: bool) -> (PathBuf, Vec<PathBuf>) {
+    let (live, place) = (dir.join("live"), dir.join("crashed"));
+    let lake = Lake::open(&live, LakeOptions::default()).unwrap();
+    let [from, to] = NAMES.map(|name| lake.collection(name, CollectionOptions::default()).unwrap());
+    let wait = rulake::Durability::Fsync;
+    from.upsert_and_wait(records(&["a", "b", "c"]), wait)
+        .unwrap();
+    to.upsert_and_wait(records(&["z"]), wait).unwrap();
+    shift(&lake, "a");
+    if flush {
+        from.compact().unwrap();
+    }
+    shift(&lake, "b");
+    if more {
+        to.upsert_and_wait(records(&["y"]), wait).unwrap();
+        from.upsert_and_wait(records(&["x"]), wait).unwrap();
+    }
+    copy(&live, &place);
+    lake.close().unwrap();
+    let last = |folder: &str| {
+        let mut logs = files(&place.join(folder));
+        logs.retain(|file| file.extension().is_some_and(|end| end == "log"));
+        logs.sort();
+        logs.pop().unwrap()
+    };
+    let logs = [".sessions", "from/wal", "to/wal"].map(last);
+    (place, logs.to_vec())
+}
+
+#[test]
+fn a_part_is_never_taken_for_the_whole() {
+    let recover = LakeOptions {
+        recover: true,
+        ..LakeOptions::default()
+    };
+    let (mut refused, mut told_of) = (0, 0);
+    for (flush, more) in [(false, false), (false, true), (true, false), (true, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, logs) = crashed(dir.path(), flush, more);
+        for log in logs {
+            let bytes = fs::read(&log).unwrap();
+            for length in (0..bytes.len()).rev().step_by(31) {
+                for first in [
+                    Some(LakeOptions::read_only()),
+                    Some(LakeOptions::default()),
+                    None,
+                ] {
+                    let damaged = dir.path().join("damaged");
+                    let _ = fs::remove_dir_all(&damaged);
+                    copy(&place, &damaged);
+                    let at = damaged.join(log.strip_prefix(&place).unwrap());
+                    fs::write(&at, &bytes[..length]).unwrap();
+                    let what = format!("{at:?} {length} of {} {first:?}", bytes.len());
+                    if let Some(options) = first {
+                        match look(&damaged, options) {
+                            // All of it or nothing.
+                            Ok(([from, to], told)) => {
+                                for id in ["a", "b"] {
+                                    let here = from.iter().filter(|other| *other == id).count();
+                                    let there = to.iter().filter(|other| *other == id).count();
+                                    let is_all_lost = from.is_empty() && there == 0;
+                                    assert!(
+                                        here + there == 1 || is_all_lost,
+                                        "{what}: {from:?} {to:?}"
+                                    );
+                                }
+                                assert!(told.is_empty());
+                            }
+                            Err(error) => {
+                                assert_eq!(error.code(), "CORRUPT_FILE", "{what}");
+                                refused += 1;
+                            }
+                        }
+                    }
+                    let (ids, told) =
+                        look(&damaged, recover).unwrap_or_else(|e| panic!("{what}: {e}"));
+                    let again = look(&damaged, LakeOptions::default());
+                    let (after, nothing) = again.unwrap_or_else(|e| panic!("{what}: {e}"));
+                    assert_eq!((&after, nothing.len()), (&ids, 0), "{what}");
+                    if ["a", "b"].iter().any(|id| {
+                        let is_in = |ids: &Vec<String>| ids.iter().any(|other| other == id);
+                        !is_in(&ids[0]) && !is_in(&ids[1]) && !ids[0].is_empty()
+                    }) {
+                        assert!(!told.is_empty(), "{what}: {ids:?}");
+                        told_of += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 10 && told_of > 10, "{refused} {told_of}");
+}
