@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,6 +7,7 @@ import { A2APeer, discoverAgent } from "rulake/agents";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noise, scratchDirectory } from "../lake/scratch.js";
 import { burstPeer } from "./burst-peer.js";
+import { keyPair } from "./key-pair.js";
 
 const scratch = scratchDirectory();
 let burst: Awaited<ReturnType<typeof burstPeer>>;
@@ -100,7 +100,7 @@ describe("a card of 245 kB", () => {
   };
 
   it.each(Object.keys(cards))("%s holds the event loop up for 5 ms at most, signed or not", async (kind) => {
-    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const { publicKey } = keyPair();
     const keys = [{ ...publicKey.export({ format: "jwk" }), kty: "EC" }];
     const signature = {
       protected: Buffer.from(JSON.stringify({ alg: "ES256", kid: "k", typ: "JOSE" })).toString("base64url"),

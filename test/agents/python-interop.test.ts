@@ -1,6 +1,6 @@
-import { generateKeyPairSync } from "node:crypto";
 import { type AgentHandler, type ConnectOptions, discoverAgent } from "rulake/agents";
 import { beforeAll, describe, expect, it } from "vitest";
+import { keyPair } from "./key-pair.js";
 import { type PythonSdk, pythonAgent, pythonCaller, pythonWith } from "./python.js";
 import { connect, served } from "./served-agent.js";
 import { exercise } from "./told-agent.js";
@@ -64,7 +64,7 @@ const answering: AgentHandler = async function* ({ text, files, data, history, s
 };
 
 describe("a served agent", () => {
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { privateKey, publicKey } = keyPair();
   const jwk = publicKey.export({ format: "jwk" });
   const serveSigned = () => served({ handler: answering, signingKey: privateKey });
 

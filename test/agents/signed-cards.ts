@@ -1,16 +1,18 @@
-import { type CryptoKey, exportJWK, FlattenedSign, generateKeyPair, type JWK } from "jose";
+import type { KeyObject } from "node:crypto";
+import { exportJWK, FlattenedSign, type JWK } from "jose";
 import { serve, type TestServer } from "./hostile-server.js";
+import { keyPair } from "./key-pair.js";
 
 /** Somebody who signs cards. */
 export interface Signer {
   /** The public key, with `kid`. */
   jwk: JWK;
-  privateKey: CryptoKey;
+  privateKey: KeyObject;
 }
 
 /** A fresh ES256 key. */
 export async function signer(kid = "key-1"): Promise<Signer> {
-  const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const { publicKey, privateKey } = keyPair();
   return { jwk: { ...(await exportJWK(publicKey)), kid, alg: "ES256" }, privateKey };
 }
 

@@ -152,6 +152,7 @@ async function readKey(key: SigningKey) {
     throw unusable("it cannot be read", cause);
   }
   if (privateKey.type !== "private") throw unusable("it is not a private key");
+  privateKey = copyOf(privateKey);
   const jwk = await exportJWK(privateKey);
   const alg = algorithmOf(jwk);
   if (alg === undefined) throw unusable(`keys of type ${jwk.kty} ${jwk.crv ?? ""} sign no cards`);
@@ -160,6 +161,15 @@ async function readKey(key: SigningKey) {
     Object.entries({ kty, crv, x, y, n, e }).filter(([, value]) => value !== undefined),
   ) as JWK;
   return { privateKey, alg, publicJwk, thumbprint: await calculateJwkThumbprint(publicJwk) };
+}
+
+/**
+ * A key that nothing else refers to. Node.js 20 locks up if it collects the job that has made a key just while that key is
+ * exported as JWK, by us or in order to sign.
+ */
+function copyOf(key: KeyObject): KeyObject {
+  const encoding = { type: "pkcs8", format: "der" } as const;
+  return createPrivateKey({ key: key.export(encoding), ...encoding });
 }
 
 function fromJwk(key: JWK): KeyObject {
