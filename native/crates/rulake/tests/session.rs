@@ -1,6 +1,7 @@
 //! Sessions, snapshots, history, and readers that follow a writer.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rulake::{
     Batch, Category, Collection, CollectionOptions, Durability, Error, Include, Lake, LakeOptions,
@@ -464,4 +465,39 @@ fn a_session_whose_collection_is_dropped_or_replaced_can_be_run_again() {
             assert_eq!(b.len(), 1);
         }
     }
+}
+
+#[test]
+fn drops_amid_commits_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let until = Instant::now() + Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        let commits = scope.spawn(|| {
+            let mut commits = 0;
+            for i in 0.. {
+                if Instant::now() > until {
+                    break;
+                }
+                let session = lake.session().unwrap();
+                let written = session
+                    .upsert("a", batch(&[("x", i)]))
+                    .and_then(|_| session.upsert("b", batch(&[("x", i)])));
+                match written.and_then(|_| session.commit()) {
+                    Ok(_) => commits += 1,
+                    Err(error) => assert_eq!(error.code(), "CONFLICT", "{error}"),
+                }
+            }
+            commits
+        });
+        for name in ["a", "b"] {
+            let lake = &lake;
+            scope.spawn(move || {
+                while Instant::now() < until {
+                    lake.drop_collection(name).unwrap();
+                }
+            });
+        }
+        assert!(commits.join().unwrap() > 0);
+    });
 }
