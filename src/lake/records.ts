@@ -66,7 +66,11 @@ export interface CollectionOptions {
 
 /** Options of {@link Collection.upsert}. */
 export interface UpsertOptions {
-  /** Stops before the next batch is committed; what is committed stays. */
+  /**
+   * Stops before the next batch is committed, also while an async iterable has the call wait; what is committed stays.
+   * The promise rejects with the signal's reason. The iterable is told by `return()`, which a generator in the midst of an
+   * `await` obeys when that ends: the call does not wait for it.
+   */
   signal?: AbortSignal | undefined;
   /**
    * Told after each committed batch. An exception stops what follows, and the call rejects with it; after the last batch
