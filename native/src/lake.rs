@@ -358,7 +358,9 @@ impl From<rulake::Error> for Failure {
                 .with("bytes", bytes as f64)
                 .with("max", max as f64),
             E::ReadOnly | E::Closed { .. } => failure,
-            E::Dropped { collection } => failure.with("collection", collection.as_str()),
+            E::Dropped { collection } | E::Superseded { collection } => {
+                failure.with("collection", collection.as_str())
+            }
         }
     }
 }

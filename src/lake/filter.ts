@@ -18,7 +18,8 @@
  * `$and`, `$or` and `$not` combine filters; several conditions in one object must all hold. A missing field matches
  * only `$exists: false` and `$isEmpty: true`; `$not` is plain negation and therefore also matches what its operand
  * missed. Values of different types are never equal and never ordered: nothing is coerced, and `null` equals only
- * `null`. `"author.name"` looks inside objects (a literal key with a dot wins); paths do not enter arrays.
+ * `null`. `"author.name"` looks inside objects (a literal key with a dot wins); paths have at most 16 parts and
+ * do not enter arrays.
  * `$id` and `$text` stand for the id and the text of the record.
  *
  * @example

@@ -193,8 +193,9 @@ export class RuLake implements AsyncDisposable {
    * written to them when it is committed.
    *
    * @returns what the function returns
-   * @throws {@link LakeError} `CONFLICT` (transient) if another writer has meanwhile changed one of the records: the
-   * first to commit wins. Run the session again, with {@link withRetry} for instance. Also `READ_ONLY`, `CLOSED`, `IO`,
+   * @throws {@link LakeError} `CONFLICT` (transient) if another writer has meanwhile changed one of the records, or
+   * dropped or replaced a collection the session has written to, or asks something of afterwards: the first to commit
+   * wins. Run the session again, with {@link withRetry} for instance. Also `READ_ONLY`, `CLOSED`, `IO`,
    * `WRITER_POISONED`, and what the calls within have thrown
    * @example
    * ```ts

@@ -14,7 +14,7 @@ export interface PublishBundleOptions {
   dataRef?: string | undefined;
   /** Also write `index.rbpx`, which upstream's crates warm their cache from. Default true; never for metric `"ip"`. */
   rbpx?: boolean | undefined;
-  /** Seed of upstream's rotation, 0 to 2^64 - 1. Default 42. */
+  /** Seed of upstream's rotation, 0 to 2^64 - 1; above 2^53 - 1 a bigint. Default 42. */
   rotationSeed?: bigint | number | undefined;
   /** Candidates upstream reranks for each answer, 0 to 1,024. Default 20. */
   rerankFactor?: number | undefined;
@@ -91,7 +91,12 @@ function toSeed(seed: unknown, where: string): bigint | undefined {
   if (seed === undefined) return undefined;
   const whole = typeof seed === "bigint" || Number.isSafeInteger(seed) ? BigInt(seed as number) : -1n;
   if (whole >= 0n && whole < 1n << 64n) return whole;
-  throw invalidOption(where, "rotationSeed", "a whole number from 0 to 2^64 - 1", seed);
+  throw invalidOption(
+    where,
+    "rotationSeed",
+    "a whole number from 0 to 2^64 - 1, above 2^53 - 1 a bigint",
+    seed,
+  );
 }
 
 function toText(text: unknown, option: string, where: string): string | undefined {

@@ -28,7 +28,10 @@ export interface RecordInput<Meta extends object = Record<string, unknown>> {
   vector?: Float32Array | readonly number[] | undefined;
   /** Stored as UTF-8; an unpaired surrogate becomes U+FFFD. */
   text?: string | undefined;
-  /** Any JSON object; stored as `JSON.stringify` writes it and returned unchanged, key order included. */
+  /**
+   * Any JSON object of at most 128 objects and arrays within one another; stored as `JSON.stringify` writes it and returned
+   * unchanged, key order included.
+   */
   metadata?: Meta | undefined;
 }
 
@@ -57,8 +60,8 @@ export interface CollectionOptions {
   /** Default `"auto"`. */
   index?: CollectionIndexKind | undefined;
   /**
-   * Paths of metadata that segments index for filters, as filters write them (`"author.name"`), each with all that is
-   * below it. Default: every path, 256 of them at most. Filters on others are right, too, but look at every record.
+   * Paths of metadata that segments index for filters, as filters write them (`"author.name"`, at most 16 parts), each
+   * with all that is below it. Default: every path, 256 of them at most. Filters on others are right, too, but look at every record.
    * `[]` indexes none.
    */
   metadataIndex?: readonly string[] | undefined;
@@ -66,7 +69,11 @@ export interface CollectionOptions {
 
 /** Options of {@link Collection.upsert}. */
 export interface UpsertOptions {
-  /** Stops before the next batch is committed; what is committed stays. */
+  /**
+   * Stops before the next batch is committed, also while an async iterable has the call wait; what is committed stays.
+   * The promise rejects with the signal's reason. The iterable is told by `return()`, which a generator in the midst of an
+   * `await` obeys when that ends: the call does not wait for it.
+   */
   signal?: AbortSignal | undefined;
   /**
    * Told after each committed batch. An exception stops what follows, and the call rejects with it; after the last batch

@@ -3,6 +3,7 @@ import { LakeError } from "../errors.js";
 import { warnOfLateFailure } from "../late-failure.js";
 import { checkSignal, describe, invalidOption } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
+import { Abortable } from "./abortable.js";
 import { invalidArgument } from "./native-call.js";
 import { RecordWriter } from "./record-writer.js";
 import type { RecordInput, UpsertOptions, UpsertResult } from "./records.js";
@@ -35,7 +36,8 @@ export async function upsertRecords<Meta extends object>(
     if (isTurnOver()) await nextTurn();
     // Two loops: `for await` over a plain iterable would go through the microtask queue for each record.
     if (Symbol.asyncIterator in source) {
-      for await (const record of source) if (add(record)) await turn();
+      const items = signal === undefined ? source : new Abortable(source, signal);
+      for await (const record of items) if (add(record)) await turn();
     } else {
       for (const record of source) if (add(record)) await turn();
     }

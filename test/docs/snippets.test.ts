@@ -9,6 +9,8 @@ import { cacheDir, inRoot } from "../../scripts/paths.mjs";
 import { pages, programsIn } from "./pages.js";
 
 const run = promisify(execFile);
+/** Less than a test may take: what hangs is killed, so that the failure has its output so far. */
+const limits = { timeout: 50_000, killSignal: "SIGKILL" } as const;
 const programs = pages.flatMap(programsIn);
 const sourceOf = (name: string) => `${name.replace(/[/:.]/g, "-")}.mts`;
 
@@ -60,7 +62,11 @@ describe("code in documents", () => {
     const file = path.join(folder, sourceOf(name).replace(/\.mts$/, ".mjs"));
     writeFileSync(file, outputText);
     const cwd = mkdtempSync(path.join(scratch, "run-"));
-    const { stdout } = await run(process.execPath, ["--enable-source-maps", file], { cwd });
+    const running = run(process.execPath, ["--enable-source-maps", file], { cwd, ...limits });
+    const { stdout } = await running.catch((error) => {
+      const end = error.killed ? `killed after ${limits.timeout} ms` : "failed";
+      throw new Error(`${end}: ${error.message}\nIt has printed:\n${error.stdout}`, { cause: error });
+    });
     expect(stdout.split("\n").slice(0, -1)).toEqual(output);
   });
 });

@@ -298,6 +298,8 @@ describe("a bundle", () => {
       expect([error.code, error.name]).toEqual(["INVALID_OPTION", "ConfigError"]);
       expect(error.message).not.toContain("secret");
     }
+    const unsafe = await failure(docs.publishBundle(scratch(), { rotationSeed: 2 ** 53 }));
+    expect(unsafe.message).toContain("above 2^53 - 1 a bigint, not 9007199254740992");
     expect(await code(docs.publishBundle(scratch(), { key: privateKey } as object))).toBe("UNKNOWN_OPTION");
     expect(await code(docs.publishBundle(""))).toBe("INVALID_ARGUMENT");
     for (const options of [

@@ -1,5 +1,6 @@
+import { getEventListeners } from "node:events";
 import { type Collection, RuLake } from "rulake";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { failure, ids, memoryCollection, noise, scratchDirectory } from "./scratch.js";
 
 const scratch = scratchDirectory();
@@ -323,6 +324,71 @@ describe("an upsert that is stopped", () => {
     await expect(upsert).rejects.toThrow("enough");
     expect(docs.size).toBeGreaterThanOrEqual(10_000);
     expect(closed).toBe(true);
+  });
+
+  it("does not wait for a source that is stuck, and keeps what was committed", async () => {
+    const docs = await memoryCollection();
+    const control = new AbortController();
+    let fail: (error: Error) => void = () => {};
+    let closed = false;
+    async function* stuck() {
+      try {
+        for (let i = 0; i < 10_000; i++) yield { id: `r${i}` };
+        yield { id: "late" };
+        setImmediate(() => control.abort(new Error("enough")));
+        await new Promise((_, reject) => {
+          fail = reject;
+        });
+      } finally {
+        closed = true;
+      }
+    }
+    await expect(docs.upsert(stuck(), { signal: control.signal })).rejects.toThrow("enough");
+    expect([docs.size, closed]).toEqual([10_000, false]);
+    // An unhandled rejection would fail the test run.
+    fail(new Error("nobody is told"));
+    await new Promise((later) => setImmediate(later));
+    expect(closed).toBe(true);
+  });
+
+  it("asks a source by hand to close, whatever that does", async () => {
+    const docs = await memoryCollection();
+    for (const close of [() => new Promise<never>(() => {}), () => Promise.reject(new Error("stuck"))]) {
+      const control = new AbortController();
+      const closing = vi.fn(close);
+      const source = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => {
+            setImmediate(() => control.abort(new Error("enough")));
+            return new Promise<never>(() => {});
+          },
+          return: closing,
+        }),
+      };
+      await expect(docs.upsert(source, { signal: control.signal })).rejects.toThrow("enough");
+      expect(closing).toHaveBeenCalledTimes(1);
+    }
+  });
+
+  it("listens to its signal once, and no longer than it takes", async () => {
+    const docs = await memoryCollection();
+    const control = new AbortController();
+    const { signal } = control;
+    const [add, remove] = [vi.spyOn(signal, "addEventListener"), vi.spyOn(signal, "removeEventListener")];
+    const source = async function* (last: object) {
+      for (let i = 0; i < 25_000; i++) yield { id: `r${i}` };
+      yield last;
+    };
+    await docs.upsert(source({ id: "last" }), { signal });
+    expect([add.mock.calls.length, getEventListeners(signal, "abort").length]).toEqual([1, 0]);
+    expect((await failure(docs.upsert(source({ id: "" }), { signal }))).code).toBe("INVALID_ID");
+    const broken = (async function* () {
+      yield* source({ id: "last" });
+      throw new Error("broken");
+    })();
+    await expect(docs.upsert(broken, { signal })).rejects.toThrow("broken");
+    expect([add.mock.calls.length, getEventListeners(signal, "abort").length]).toEqual([3, 0]);
+    expect(remove).toHaveBeenCalled();
   });
 
   it("says how many records are committed", async () => {

@@ -1,4 +1,4 @@
-import { RuLake } from "rulake";
+import { RuLake, type RuLakeError, withRetry } from "rulake";
 import { describe, expect, it } from "vitest";
 import { failure, ids, scratchDirectory } from "./scratch.js";
 
@@ -88,6 +88,53 @@ describe.each([
     expect([error.code, error.category, error.isRetryable()]).toEqual(["CONFLICT", "transient", true]);
     expect(error.context).toMatchObject({ collection: "docs", id: "counter" });
     expect((await docs.get(["counter"]))[0]?.metadata).toEqual({ n: 5 });
+  });
+
+  it.each(["drop", "replace"] as const)("can run again after a %s of its collection", async (what) => {
+    await using lake = await open();
+    const end = async () => {
+      if (what === "drop") await lake.drop("docs");
+      else await lake.replace("docs", {}, (docs) => docs.upsert([{ id: "new" }]));
+    };
+    const errors: RuLakeError[] = [];
+    await withRetry(
+      async () => {
+        await (await lake.collection("docs")).upsert([{ id: "a" }]);
+        await lake.session(async (s) => {
+          await s.collection("docs").upsert([{ id: "b" }]);
+          await s.collection("other").upsert([{ id: "b" }]);
+          // The commit tells of it, or a call before.
+          if (errors.length === 0) await end();
+          if (errors.length === 1) {
+            const kept = await s.collection("docs").snapshot();
+            await end();
+            errors.push(await failure(kept.count()), await failure(s.collection("docs").count()));
+          }
+        });
+      },
+      { transientDelaysMs: [1, 1], onRetry: ({ error }) => errors.push(error as RuLakeError) },
+    );
+    expect(errors.length).toBe(4);
+    for (const error of errors) {
+      expect([error.code, error.isRetryable()]).toEqual(["CONFLICT", true]);
+      expect(error.message).toContain("'docs' was dropped or replaced since the session began");
+      expect(error.hint).toContain("withRetry()");
+      expect(error.context).toMatchObject({ collection: "docs" });
+    }
+    expect((await lake.collection("docs")).size).toBe(what === "drop" ? 2 : 3);
+  });
+
+  it("may lose a collection that it has only read", async () => {
+    await using lake = await open();
+    const docs = await lake.collection("docs");
+    await docs.upsert([{ id: "a" }]);
+    await lake.session(async (s) => {
+      const [found] = await s.collection("docs").get(["a"]);
+      await lake.drop("docs");
+      await s.collection("other").upsert([{ id: `copy of ${found?.id}` }]);
+    });
+    expect((await lake.collection("other")).size).toBe(1);
+    expect((await failure(docs.count())).code).toBe("CLOSED");
   });
 
   it("counts right when many increment at once and try again on conflict", async () => {

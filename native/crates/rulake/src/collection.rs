@@ -60,6 +60,7 @@ pub struct Collection {
     closed: Arc<AtomicBool>,
     /// The one state it reads, for a snapshot.
     pinned: Option<Arc<State>>,
+    in_session: bool,
 }
 
 impl Collection {
@@ -69,6 +70,20 @@ impl Collection {
             lake_closed,
             closed: Arc::default(),
             pinned: None,
+            in_session: false,
+        }
+    }
+
+    /// A handle that reads what a session sees.
+    pub(crate) fn of_session(
+        engine: Arc<Engine>,
+        lake_closed: Arc<AtomicBool>,
+        state: Arc<State>,
+    ) -> Self {
+        Self {
+            pinned: Some(state),
+            in_session: true,
+            ..Self::new(engine, lake_closed)
         }
     }
 
@@ -154,8 +169,10 @@ impl Collection {
         if self.closed.load(Ordering::Relaxed) || self.lake_closed.load(Ordering::Relaxed) {
             return Err(Error::Closed { what: "collection" });
         }
-        self.engine.check_open()?;
-        Ok(&self.engine)
+        match self.engine.check_open() {
+            Err(error) if self.in_session => Err(error.in_session()),
+            checked => checked.map(|()| &self.engine),
+        }
     }
 
     /// Its name within the lake.

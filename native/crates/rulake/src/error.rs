@@ -91,6 +91,12 @@ pub enum Error {
         /// The record.
         id: String,
     },
+    /// A session is about a collection that is no more.
+    #[error("collection '{collection}' was dropped or replaced since the session began")]
+    Superseded {
+        /// The collection.
+        collection: String,
+    },
     /// A state that is not kept, or never was.
     #[error("collection '{collection}' has no snapshot {snapshot}")]
     NoSnapshot {
@@ -252,7 +258,7 @@ impl Error {
             },
             Self::Poisoned { .. } => "WRITER_POISONED",
             Self::Fenced { .. } => "WRITER_FENCED",
-            Self::Conflict { .. } => "CONFLICT",
+            Self::Conflict { .. } | Self::Superseded { .. } => "CONFLICT",
             Self::NoSnapshot { .. } => "SNAPSHOT_NOT_FOUND",
             Self::InvalidName { .. } => "INVALID_NAME",
             Self::NoCollection { .. } => "COLLECTION_NOT_FOUND",
@@ -278,9 +284,10 @@ impl Error {
     #[must_use]
     pub fn category(&self) -> Category {
         match self {
-            Self::Locked { .. } | Self::BundleLocked { .. } | Self::Conflict { .. } => {
-                Category::Transient
-            }
+            Self::Locked { .. }
+            | Self::BundleLocked { .. }
+            | Self::Conflict { .. }
+            | Self::Superseded { .. } => Category::Transient,
             Self::Io { .. }
             | Self::Poisoned { .. }
             | Self::Fenced { .. }
@@ -296,7 +303,7 @@ impl Error {
             Self::Locked { .. } => {
                 "One process may write at a time: close the other one, or open with { readOnly: true }."
             }
-            Self::Conflict { .. } => {
+            Self::Conflict { .. } | Self::Superseded { .. } => {
                 "Run the session again, with withRetry() for instance: it then sees what was committed meanwhile."
             }
             Self::NoSnapshot { .. } => {
@@ -341,6 +348,14 @@ impl Error {
         Self::Corrupt {
             path: path.to_owned(),
             reason: reason.into(),
+        }
+    }
+
+    /// As a session tells it: that a collection is no more passes when the session is run again.
+    pub(crate) fn in_session(self) -> Self {
+        match self {
+            Self::Dropped { collection } => Self::Superseded { collection },
+            other => other,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Changes of several collections that happen together or not at all.
 //!
 //! A session reads the states there were when it began, and what it has written itself (snapshot isolation). On commit,
-//! every record it has written or deleted must still be as it was when the session began: the first to commit wins.
+//! every record it has written or deleted must still be as it was when the session began: the first to commit wins. So
+//! does who drops or replaces a collection: sessions that have written to it fail, and those that read it from then on.
 //!
 //! A collection that does not exist is empty, and made when a session that has written to it is committed.
 
@@ -71,7 +72,7 @@ impl Session {
                     (now, state.clone())
                 }
                 (Some((engine, _)), _) => {
-                    return Err(Error::Dropped {
+                    return Err(Error::Superseded {
                         collection: engine.name().to_owned(),
                     });
                 }
@@ -98,7 +99,7 @@ impl Session {
         }
         match parts.get_mut(name) {
             Some(part) => {
-                part.engine.check_open()?;
+                part.engine.check_open().map_err(Error::in_session)?;
                 work(part)
             }
             None => Err(Error::Internal("a part of a session vanished".into())),
@@ -108,7 +109,8 @@ impl Session {
     /// Inserts or replaces records, for this session to see and others once it is committed. Gives how many were replaced.
     ///
     /// # Errors
-    /// `DIMENSION_MISMATCH`, `NORM_OUT_OF_RANGE`, `INVALID_RECORD`, `READ_ONLY`, `CLOSED`.
+    /// `DIMENSION_MISMATCH`, `NORM_OUT_OF_RANGE`, `INVALID_RECORD`, `READ_ONLY`, `CLOSED`; `CONFLICT` if the collection
+    /// was dropped or replaced since the session began.
     pub fn upsert(&self, name: &str, batch: Batch) -> Result<usize> {
         self.part(name, |part| {
             if part.engine.is_read_only() {
@@ -128,7 +130,7 @@ impl Session {
     /// Deletes records likewise. Gives how many there were.
     ///
     /// # Errors
-    /// `INVALID_FILTER`, `READ_ONLY`, `CLOSED`.
+    /// `INVALID_FILTER`, `READ_ONLY`, `CLOSED`, `CONFLICT` likewise.
     pub fn delete(&self, name: &str, selection: &Selection) -> Result<usize> {
         self.part(name, |part| {
             if part.engine.is_read_only() {
@@ -162,6 +164,10 @@ impl Session {
     /// # Errors
     /// `CONFLICT` if another writer was first: run the session again. `IO`, `WRITER_POISONED`.
     pub fn commit(self) -> Result<Vec<(String, SnapshotId)>> {
+        self.commit_parts().map_err(Error::in_session)
+    }
+
+    fn commit_parts(self) -> Result<Vec<(String, SnapshotId)>> {
         let parts = self
             .parts
             .into_inner()
@@ -182,6 +188,7 @@ impl Session {
             match engine {
                 // Most conflicts show here, before anything is written.
                 Some(engine) => {
+                    engine.check_open()?;
                     effect.check(&name, &engine.state())?;
                     effects.push((name, engine, effect));
                 }

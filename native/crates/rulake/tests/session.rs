@@ -1,10 +1,11 @@
 //! Sessions, snapshots, history, and readers that follow a writer.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rulake::{
-    Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, Retention,
-    Selection, SnapshotId,
+    Batch, Category, Collection, CollectionOptions, Durability, Error, Include, Lake, LakeOptions,
+    Retention, Selection, SnapshotId,
 };
 
 fn open(path: &Path) -> Lake {
@@ -55,6 +56,19 @@ fn lakes() -> Vec<(Option<tempfile::TempDir>, Lake)> {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());
     vec![(None, Lake::in_memory()), (Some(dir), lake)]
+}
+
+fn assert_superseded(error: &Error) {
+    assert_eq!(
+        (error.code(), error.category()),
+        ("CONFLICT", Category::Transient)
+    );
+    let message = error.to_string();
+    assert!(
+        message.contains("'a' was dropped or replaced since"),
+        "{message}"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("withRetry")));
 }
 
 #[test]
@@ -120,7 +134,7 @@ fn the_first_to_commit_wins() {
         let error = other.commit().unwrap_err();
         assert_eq!(
             (error.code(), error.category()),
-            ("CONFLICT", rulake::Category::Transient)
+            ("CONFLICT", Category::Transient)
         );
         assert!(
             error.to_string().contains("\"x\"") && error.hint().is_some(),
@@ -393,11 +407,97 @@ fn a_collection_that_others_make_or_drop_meanwhile_is_no_surprise() {
         lake.drop_collection("a").unwrap();
         put(&collection(&lake, "a"), "x", 5);
         let error = session.upsert("a", batch(&[("x", 2)])).unwrap_err();
-        assert_eq!(error.code(), "CLOSED");
-        assert!(error.to_string().contains("'a' was dropped") && error.hint().is_some());
+        assert_superseded(&error);
         let session = lake.session().unwrap();
         session.upsert("new", batch(&[("x", 1)])).unwrap();
         let same = session.upsert("NEW", batch(&[("x", 1)]));
         assert_eq!(same.is_err(), dir.is_some(), "of files, case does not tell");
     }
+}
+
+#[test]
+fn a_session_whose_collection_is_dropped_or_replaced_can_be_run_again() {
+    for replaced in [false, true] {
+        for (_dir, lake) in lakes() {
+            let end = |name: &str| {
+                if replaced {
+                    let new = lake.replace(name, &CollectionOptions::default()).unwrap();
+                    put(&new.collection(), "new", 1);
+                    new.commit().unwrap();
+                } else {
+                    assert!(lake.drop_collection(name).unwrap());
+                }
+            };
+            let b = collection(&lake, "b");
+            let handle = collection(&lake, "a");
+            put(&handle, "x", 1);
+            // Alone, with another collection, and with one that is made by the commit.
+            for other in [None, Some("b"), Some("c")] {
+                let session = lake.session().unwrap();
+                session.upsert("a", batch(&[("x", 2)])).unwrap();
+                if let Some(other) = other {
+                    session.upsert(other, batch(&[("y", 2)])).unwrap();
+                }
+                end("a");
+                assert_superseded(&session.commit().unwrap_err());
+                assert_eq!(b.len(), 0);
+                assert!(!lake.list().unwrap().contains(&"c".to_owned()));
+                put(&collection(&lake, "a"), "x", 1);
+            }
+            assert_eq!(handle.count(None, None).unwrap_err().code(), "CLOSED");
+            // What it asks for after that.
+            let session = lake.session().unwrap();
+            session.upsert("a", batch(&[("x", 2)])).unwrap();
+            let view = lake.view(&session, "a").unwrap();
+            end("a");
+            assert_superseded(&view.count(None, None).unwrap_err());
+            assert_superseded(&lake.view(&session, "a").err().unwrap());
+            assert_superseded(&session.upsert("a", batch(&[("z", 2)])).unwrap_err());
+            assert_superseded(&session.delete("a", &Selection::All).unwrap_err());
+            assert_superseded(&session.commit().unwrap_err());
+            // What it has only read may go.
+            put(&collection(&lake, "a"), "x", 1);
+            let session = lake.session().unwrap();
+            assert!(!lake.view(&session, "a").unwrap().is_empty());
+            session.upsert("b", batch(&[("y", 2)])).unwrap();
+            end("a");
+            session.commit().unwrap();
+            assert_eq!(b.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn drops_amid_commits_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let until = Instant::now() + Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        let commits = scope.spawn(|| {
+            let mut commits = 0;
+            for i in 0.. {
+                if Instant::now() > until {
+                    break;
+                }
+                let session = lake.session().unwrap();
+                let written = session
+                    .upsert("a", batch(&[("x", i)]))
+                    .and_then(|_| session.upsert("b", batch(&[("x", i)])));
+                match written.and_then(|_| session.commit()) {
+                    Ok(_) => commits += 1,
+                    Err(error) => assert_eq!(error.code(), "CONFLICT", "{error}"),
+                }
+            }
+            commits
+        });
+        for name in ["a", "b"] {
+            let lake = &lake;
+            scope.spawn(move || {
+                while Instant::now() < until {
+                    lake.drop_collection(name).unwrap();
+                }
+            });
+        }
+        assert!(commits.join().unwrap() > 0);
+    });
 }

@@ -345,6 +345,7 @@ impl Engine {
         if self.queue.task(Box::new(task)) {
             Ok(())
         } else {
+            self.check_open()?;
             Err(Error::Closed { what: "collection" })
         }
     }

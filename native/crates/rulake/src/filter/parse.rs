@@ -12,6 +12,8 @@ use crate::{Error, Result};
 const MAX_BYTES: usize = 16 << 20;
 /// Deepest nesting of `$and`, `$or` and `$not`.
 const MAX_DEPTH: usize = 32;
+/// Most objects and arrays within one another, those of operands included: what `serde_json` reads.
+const MAX_LEVELS: usize = 127;
 /// Most conditions of a filter.
 const MAX_CONDITIONS: usize = 10_000;
 
@@ -52,8 +54,15 @@ impl Filter {
                 format!("it is longer than {MAX_BYTES} bytes"),
             ));
         }
-        let json: Json = serde_json::from_str(text)
-            .map_err(|error| invalid("the filter", format!("it is not valid JSON: {error}")))?;
+        let json: Json = serde_json::from_str(text).map_err(|error| {
+            // The parser's own limit, which it tells by this text only.
+            let reason = if error.to_string().starts_with("recursion limit exceeded") {
+                format!("objects and arrays nested more than {MAX_LEVELS} deep")
+            } else {
+                format!("it is not valid JSON: {error}")
+            };
+            invalid("the filter", reason)
+        })?;
         parser.filter(&json, "", 0)
     }
 

@@ -355,6 +355,14 @@ fn a_refusal_says_where_and_what_was_meant() {
         deep = json!({ "$not": deep });
     }
     assert!(refusal(&deep).contains("nested more than"));
+    // The filter is one level itself.
+    let list = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+    assert!(Filter::parse(&list(126), &Interner::default()).is_ok());
+    let error = Filter::parse(&list(127), &Interner::default()).err();
+    assert_eq!(
+        error.unwrap().to_string(),
+        "invalid filter at the filter: objects and arrays nested more than 127 deep"
+    );
     let wide = json!({ "$or": (0..10_001).map(|i| json!({ "a": i })).collect::<Vec<_>>() });
     assert!(refusal(&wide).contains("more than 10000 conditions"));
     assert!(

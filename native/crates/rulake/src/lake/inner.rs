@@ -33,7 +33,8 @@ pub(crate) struct Inner {
     pub(super) collections: Mutex<HashMap<String, Arc<Engine>>>,
     /// Let go on closing.
     pub(super) lock: Mutex<Option<Arc<Lock>>>,
-    /// Held while a session over several collections commits; `None` in memory.
+    /// Held while a session over several collections commits, and, before `collections`, by whoever ends writers: theirs
+    /// may be waiting for what such a session decides. `None` in memory.
     pub(super) markers: Mutex<Option<Markers>>,
     /// Closed while such a session becomes visible.
     pub(super) gate: RwLock<()>,
@@ -314,6 +315,7 @@ impl Inner {
             return Err(Error::ReadOnly);
         }
         self.check_lock()?;
+        let _no_session = self.markers();
         let mut collections = lock(&self.collections);
         let open = collections.remove(name);
         if let Some(engine) = &open {
@@ -332,6 +334,7 @@ impl Inner {
 
     pub(super) fn close(&self) -> Result<()> {
         let mut first = Ok(());
+        let mut markers = self.markers();
         for (_, engine) in lock(&self.collections).drain() {
             first = first.and(engine.close());
             if self.path.is_none() {
@@ -340,7 +343,7 @@ impl Inner {
                 engine.publish(State::empty(shared));
             }
         }
-        if let Some(markers) = &mut *self.markers() {
+        if let Some(markers) = &mut *markers {
             first = first.and(markers.close());
         }
         first

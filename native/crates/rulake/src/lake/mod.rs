@@ -161,11 +161,12 @@ impl Lake {
     /// What a session sees of a collection, what it has written so far included: a handle for reading.
     ///
     /// # Errors
-    /// `CLOSED`, those of [`Lake::collection`].
+    /// `CONFLICT` if the collection was dropped or replaced since the session began; `CLOSED`, those of
+    /// [`Lake::collection`].
     pub fn view(&self, session: &Session, name: &str) -> Result<Collection> {
         self.open_inner()?;
         let (engine, state) = session.view(name)?;
-        Ok(Collection::new(engine, self.closed.clone()).pinned(state))
+        Ok(Collection::of_session(engine, self.closed.clone(), state))
     }
 
     /// Names of the collections, sorted.

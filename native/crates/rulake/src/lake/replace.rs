@@ -84,6 +84,7 @@ impl Replacement {
     /// `IO`, `WRITER_POISONED`, `WRITER_FENCED`, `CLOSED`: the old collection is still there then, unless `IO` came so
     /// late that the next opening completes the change.
     pub fn commit(mut self) -> Result<()> {
+        let _no_session = self.lake.markers();
         let mut collections = lock(&self.lake.collections);
         let (Some(lake), Some(dir)) = (&self.lake.path, self.engine.dir()) else {
             let before = collections.insert(self.name.clone(), self.engine.clone());
