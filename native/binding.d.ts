@@ -367,12 +367,12 @@ export declare class NativeLake {
    */
   replace(name: string, parameters: CollectionParameters): Promise<NativeReplacement>
   /**
-   * Begins a session.
+   * Begins a session. Not here and now: a collection may be opening, and that takes as long as its log.
    *
    * # Errors
-   * `READ_ONLY`, `CLOSED`.
+   * By rejection: `READ_ONLY`, `CLOSED`.
    */
-  session(): NativeSession
+  session(): Promise<NativeSession>
   /**
    * Names of the collections, sorted.
    *

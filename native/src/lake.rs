@@ -12,7 +12,7 @@ use crate::collection::NativeCollection;
 use crate::collection_parameters::CollectionCounts;
 use crate::drop_later::DropLater;
 use crate::error::{Category, Failure, Result, from_io};
-use crate::job::{guarded, run_guarded};
+use crate::job::run_guarded;
 use crate::pool::Lane;
 use crate::priority::yield_to_others;
 use crate::pulse::Pulse;
@@ -176,18 +176,19 @@ impl NativeLake {
         )
     }
 
-    /// Begins a session.
+    /// Begins a session. Not here and now: a collection may be opening, and that takes as long as its log.
     ///
     /// # Errors
-    /// `READ_ONLY`, `CLOSED`.
-    #[napi(catch_unwind)]
-    pub fn session(&self, env: &Env) -> napi::Result<NativeSession> {
-        guarded(env, || {
-            Ok(NativeSession::new(
-                self.lake.session()?,
-                Arc::clone(&self.lake),
-            ))
-        })
+    /// By rejection: `READ_ONLY`, `CLOSED`.
+    #[napi(ts_return_type = "Promise<NativeSession>", catch_unwind)]
+    pub fn session<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let lake = Arc::clone(&self.lake);
+        run_guarded(
+            env,
+            Lane::Work,
+            move || Ok((lake.session()?, lake)),
+            |_, (session, lake)| Ok(NativeSession::new(session, lake)),
+        )
     }
 
     /// Names of the collections, sorted.

@@ -209,7 +209,7 @@ export class RuLake implements AsyncDisposable {
     const where = "RuLake.session()";
     const lake = this.#open(where);
     if (typeof work !== "function") throw invalidArgument(where, "work", "a function", describe(work));
-    const handle = await lakeCall(where, undefined, async () => lake.session());
+    const handle = await lakeCall(where, undefined, () => lake.session());
     const session = new Session(handle, this.#state);
     let result: T;
     try {
