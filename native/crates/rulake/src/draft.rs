@@ -260,7 +260,7 @@ fn check_metadata(batch: &Batch, interner: &Interner) -> Result<()> {
     let check = |(row, metadata): (usize, &Option<Box<str>>)| match metadata {
         Some(text) => parse_object(text, interner).map(drop).map_err(|error| {
             let reason = format!(
-                "the metadata is not a JSON object: {} at byte {}",
+                "the metadata cannot be kept as a JSON object: {} at byte {}",
                 error.reason, error.offset
             );
             Error::InvalidRecord { row, reason }

@@ -328,7 +328,9 @@ impl Error {
             Self::BatchTooLarge { .. } => {
                 "Pass the records as a generator: they are then committed in several batches."
             }
-            Self::InvalidRecord { .. } => "Metadata must be a JSON object.",
+            Self::InvalidRecord { .. } => {
+                "Metadata must be a JSON object, with objects and arrays at most 128 deep."
+            }
             Self::WitnessMismatch { .. } | Self::UnsafeBundle { .. } => {
                 "Somebody changed the bundle, or it was not copied whole: get it again from its publisher."
             }
