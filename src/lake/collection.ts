@@ -142,7 +142,10 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
     return this.open("lost").lost;
   }
 
-  /** Reads every byte on disk and compares it with its digest, and the parts with one another. */
+  /**
+   * Reads every byte on disk and compares it with its digest, and the parts with one another. Files that are missing are
+   * problems, too, also those that only states of the past need.
+   */
   async verify(): Promise<VerifyReport> {
     const where = this.where("verify");
     const handle = this.open("verify");
@@ -155,6 +158,10 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
    * Flushes the newest records and merges all segments into one, without what was deleted; readers and writers go on
    * meanwhile. It happens by itself, piece by piece, as a collection grows: this is for the end of a large import. In
    * memory it only makes the lists of an index that should have some.
+   *
+   * Merging checks all that it reads, whatever was checked before.
+   *
+   * @throws {@link LakeError} `CORRUPT_FILE` if a segment is damaged: nothing is merged then; `READ_ONLY`, `IO`
    */
   async compact(): Promise<void> {
     const handle = this.open("compact");

@@ -75,7 +75,7 @@ export class RuLake implements AsyncDisposable {
    * Opens a lake and creates it if the directory is missing or empty.
    *
    * @throws {@link LakeError} `LAKE_LOCKED` (another process writes; transient), `NOT_A_LAKE`, `UNSUPPORTED_FORMAT`,
-   * `CORRUPT_FILE`, `FILE_NOT_FOUND` (read-only), `IO`
+   * `CORRUPT_FILE`, `FILE_NOT_FOUND` (read-only: missing, or an empty directory), `IO`
    */
   static async open(location: LakeLocation, options: LakeOptions = {}): Promise<RuLake> {
     const where = "RuLake.open()";

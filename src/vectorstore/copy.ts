@@ -58,7 +58,8 @@ async function listLake(directory: string): Promise<string[] | undefined> {
   try {
     lake = await RuLake.open(directory, { readOnly: true });
   } catch (error) {
-    if (LakeError.isInstance(error) && error.code === "NOT_A_LAKE") return undefined;
+    if (LakeError.isInstance(error) && ["NOT_A_LAKE", "FILE_NOT_FOUND"].includes(error.code))
+      return undefined;
     throw error;
   }
   try {

@@ -133,6 +133,8 @@ describe("a lake", () => {
   it("opens read-only beside the writer and shows what was there", async () => {
     const place = scratch();
     expect((await failure(RuLake.open(place, { readOnly: true }))).code).toBe("FILE_NOT_FOUND");
+    mkdirSync(place);
+    expect((await failure(RuLake.open(place, { readOnly: true }))).code).toBe("FILE_NOT_FOUND");
     await using writer = await RuLake.open(place);
     const docs = await writer.collection("docs");
     await docs.upsert([{ id: "a", vector: [1, 2], text: "x" }]);

@@ -110,6 +110,14 @@ impl BlockFile {
         Ok(part)
     }
 
+    /// Checks the whole body, what was checked before included.
+    pub(crate) fn recheck(&self) -> Result<()> {
+        for word in &self.checked {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.read(0..self.body).map(drop)
+    }
+
     fn check(&self, block: usize) -> Result<()> {
         let bit = 1 << (block % 64);
         let word = self.checked.get(block / 64);
@@ -241,6 +249,18 @@ mod tests {
         }
     }
 
+    /// Changes a byte of a file that may be open.
+    fn rot(path: &Path, at: usize) {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut options = File::options();
+        let mut file = options.read(true).write(true).open(path).unwrap();
+        let mut byte = [0];
+        file.seek(SeekFrom::Start(at as u64)).unwrap();
+        file.read_exact(&mut byte).unwrap();
+        file.seek(SeekFrom::Start(at as u64)).unwrap();
+        file.write_all(&[byte[0] ^ 0x10]).unwrap();
+    }
+
     #[test]
     fn a_flipped_bit_is_noticed_where_it_matters() {
         let dir = tempfile::tempdir().unwrap();
@@ -258,6 +278,14 @@ mod tests {
             let whole =
                 BlockFile::open(&other).and_then(|file| file.read(0..file.len()).map(|_| ()));
             assert_eq!(whole.unwrap_err().code(), "CORRUPT_FILE", "byte {i}");
+            if i < BLOCK {
+                std::fs::write(&other, &bytes).unwrap();
+                let file = BlockFile::open(&other).unwrap();
+                file.recheck().unwrap();
+                rot(&other, i);
+                assert!(file.read(0..BLOCK).is_ok());
+                assert_eq!(file.recheck().unwrap_err().code(), "CORRUPT_FILE");
+            }
             if i > BLOCK && i < BLOCK + 100 {
                 assert!(BlockFile::open(&other).unwrap().read(0..BLOCK).is_ok());
             }

@@ -123,7 +123,7 @@ impl Collection {
         let engine = self.open()?;
         let state = history::at(engine, snapshot);
         engine.check_there()?;
-        Ok(self.pinned(state?))
+        Ok(self.pinned(state.map_err(Error::in_collection)?))
     }
 
     /// The newest states that [`Collection::at`] finds, oldest first, at most `limit` of them.
@@ -134,7 +134,7 @@ impl Collection {
         let engine = self.open()?;
         let entries = history::list(engine, limit);
         engine.check_there()?;
-        entries
+        entries.map_err(Error::in_collection)
     }
 
     /// Name of the state it reads now.
@@ -155,7 +155,7 @@ impl Collection {
         if self.pinned.is_some() || !engine.is_read_only() {
             return Ok(false);
         }
-        refresh::run(engine)
+        refresh::run(engine).map_err(Error::in_collection)
     }
 
     fn peek<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -363,7 +363,7 @@ impl Collection {
     /// many.
     ///
     /// # Errors
-    /// `READ_ONLY`, `CLOSED`, `IO`, `WRITER_POISONED`.
+    /// `CORRUPT_FILE` if a segment is damaged, which is then left as it is; `READ_ONLY`, `CLOSED`, `IO`, `WRITER_POISONED`.
     pub fn compact(&self) -> Result<()> {
         let engine = self.open()?;
         if engine.is_read_only() || self.pinned.is_some() {
@@ -373,7 +373,7 @@ impl Collection {
             return grouping::run(engine);
         }
         flush::run(engine)?;
-        compact::run(engine)
+        compact::run(engine).map_err(Error::in_collection)
     }
 
     /// Sizes and counts.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rabitq::Control;
 use roaring::RoaringBitmap;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Head};
 use crate::manifest::{self, Manifest, SegmentEntry};
 use crate::segment::{Live, Segment, SegmentBuilder, read_deletes, write_deletes};
 use crate::state::State;
@@ -84,13 +84,6 @@ fn plan(segments: &[SegmentEntry]) -> Option<Range<usize>> {
     Some(at..at + 1)
 }
 
-/// What a merge reads.
-struct Input {
-    live: Live,
-    /// What the manifest says is deleted.
-    mask: RoaringBitmap,
-}
-
 /// Merges neighbours of a generation; `false` if they have changed meanwhile in a way that calls for another plan.
 fn merge(
     engine: &Arc<Engine>,
@@ -105,22 +98,17 @@ fn merge(
         Some(_) => engine.background_control(),
         None => Control::default(),
     };
-    let state = engine.state();
     let entries = manifest.segments.get(range).unwrap_or_default();
-    let mut inputs = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let Some(live) = find(&state, &entry.id) else {
-            return Ok(false);
-        };
-        inputs.push(Input {
-            live: live.clone(),
-            mask: read_deletes(dir, entry)?,
-        });
-    }
+    let Some((inputs, state)) = open_inputs(engine, dir, manifest.generation, entries)? else {
+        return Ok(false);
+    };
     let mut builder = SegmentBuilder::new(dir, engine.settings(), state.dimensions)?;
     for input in &inputs {
         copy(&mut builder, input, &state, &mut throttle, control)?;
+        // Each byte was checked when it was first read. This is for what became of it until it was read last.
+        input.segment.recheck(dir, control)?;
     }
+    check_counts(dir, &inputs, builder.counts())?;
     let built = builder.finish(control)?;
     drop(state);
     let (entry, segment) = built.unzip();
@@ -128,20 +116,59 @@ fn merge(
     commit(engine, dir, entries, entry, segment.map(Arc::new), &inputs)
 }
 
+/// Opens segments with what the manifest says is deleted, anew: the ones that are open may have been checked long ago,
+/// and a merge would write what became of their bytes since under digests of its own. Also gives the newest state.
+/// Nothing if there is a newer generation.
+fn open_inputs(
+    engine: &Engine,
+    dir: &Path,
+    generation: u64,
+    entries: &[SegmentEntry],
+) -> Result<Option<(Vec<Live>, Arc<State>)>> {
+    // Held so that no flush replaces the generation, whose files go then.
+    let head = engine.head();
+    let is_newest = |head: &Head| head.manifest.generation == generation;
+    if !head.as_ref().is_some_and(is_newest) {
+        return Ok(None);
+    }
+    let state = engine.state();
+    if !entries.iter().all(|entry| has(&state, &entry.id)) {
+        return Ok(None);
+    }
+    let inputs: Result<_> = entries.iter().map(|entry| Live::open(dir, entry)).collect();
+    Ok(Some((inputs?, state)))
+}
+
+/// Whether a merge has all records and vectors of its inputs, as these count them.
+fn check_counts(dir: &Path, inputs: &[Live], found: (usize, usize)) -> Result<()> {
+    let wanted = (
+        inputs.iter().map(Live::len).sum(),
+        inputs.iter().map(Live::vectors).sum(),
+    );
+    if found == wanted {
+        return Ok(());
+    }
+    let reason = format!(
+        "{} records and {} vectors can be read of segments that have {} and {}",
+        found.0, found.1, wanted.0, wanted.1
+    );
+    Err(Error::corrupt(dir, reason))
+}
+
 fn copy(
     builder: &mut SegmentBuilder,
-    input: &Input,
+    input: &Live,
     state: &State,
     throttle: &mut Option<&mut Throttle>,
     control: Control<'_>,
 ) -> Result<()> {
-    let segment = &input.live.segment;
+    let segment = &input.segment;
     for number in 0..segment.rows.blocks() {
         control.check()?;
         let block = segment.rows.block(number)?;
         let mut bytes = block.bytes();
         for position in block.positions() {
-            if input.mask.contains(position as u32) {
+            if !input.has(position) {
                 continue;
             }
             let vector = match &segment.index {
@@ -171,7 +198,7 @@ fn commit(
     entries: &[SegmentEntry],
     merged: Option<SegmentEntry>,
     segment: Option<Arc<Segment>>,
-    inputs: &Arc<Vec<Input>>,
+    inputs: &Arc<Vec<Live>>,
 ) -> Result<bool> {
     let mut head = engine.head();
     let Some(before) = &*head else {
@@ -220,7 +247,7 @@ fn commit(
     engine.on_writer(move |_| {
         let mut next = (*engine_again.state()).clone();
         let first = inputs.first().and_then(|input| {
-            let id = input.live.segment.id;
+            let id = input.segment.id;
             next.segments.iter().position(|live| live.segment.id == id)
         });
         let Some(first) = first else {
@@ -248,13 +275,13 @@ fn commit(
 
 /// Adds the positions, in a merged segment, of what was deleted from an input since it was read.
 fn carry_over(
-    input: &Input,
+    input: &Live,
     now: &RoaringBitmap,
     merged: &Segment,
     gone: &mut RoaringBitmap,
 ) -> Result<()> {
-    for position in now - &input.mask {
-        let row = input.live.segment.rows.row(position as usize)?;
+    for position in now - &*input.deleted {
+        let row = input.segment.rows.row(position as usize)?;
         if let Some(at) = merged.rows.position_of(row)? {
             gone.insert(at as u32);
         }
@@ -262,11 +289,9 @@ fn carry_over(
     Ok(())
 }
 
-fn find<'a>(state: &'a State, id: &str) -> Option<&'a Live> {
-    state
-        .segments
-        .iter()
-        .find(|live| live.segment.id.to_string() == id)
+fn has(state: &State, id: &str) -> bool {
+    let mut all = state.segments.iter();
+    all.any(|live| live.segment.id.to_string() == id)
 }
 
 /// Removes a segment that is not needed after all.

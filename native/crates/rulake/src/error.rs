@@ -309,7 +309,9 @@ impl Error {
             Self::NoSnapshot { .. } => {
                 "history() lists the snapshots there are; open the lake with { retain } to keep more."
             }
-            Self::NotALake { .. } => "Give the path of a lake, or of a missing or empty directory.",
+            Self::NotALake { .. } => {
+                "Give the path of a lake, or of a missing or empty directory; if it is a lake that has lost its rulake.json, open it with { recover: true }."
+            }
             Self::Poisoned { .. } => {
                 "Check the disk, then close and open the lake again; everything acknowledged is kept."
             }
@@ -357,6 +359,20 @@ impl Error {
     pub(crate) fn in_session(self) -> Self {
         match self {
             Self::Dropped { collection } => Self::Superseded { collection },
+            other => other,
+        }
+    }
+
+    /// What a file that is missing means to those outside of a collection: that it is damaged. Within, a writer in another
+    /// process may have removed it.
+    pub(crate) fn in_collection(self) -> Self {
+        match self {
+            Self::Io { path, source } | Self::Index(rabitq::Error::Io { path, source })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::corrupt(&path, "it is missing")
+            }
+            Self::Index(rabitq::Error::Corrupt { path, reason }) => Self::Corrupt { path, reason },
             other => other,
         }
     }

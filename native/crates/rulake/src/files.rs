@@ -101,7 +101,13 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool> {
 
 /// Opens a file for reading, unless it is a device, a pipe or a directory, of which reading might never end.
 pub(crate) fn open(path: &Path) -> Result<File> {
-    if !fs::metadata(path).at(path)?.is_file() {
+    let found = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(Error::corrupt(path, "what it should be in is no directory"));
+        }
+        found => found.at(path)?,
+    };
+    if !found.is_file() {
         return Err(Error::corrupt(path, "it is not a regular file"));
     }
     File::open(path).at(path)
@@ -135,6 +141,15 @@ pub(crate) fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(path),
         _ => Ok(()),
+    }
+}
+
+/// Removes whatever has a name; nothing is fine.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        remove_dir(path)
+    } else {
+        remove_file(path)
     }
 }
 

@@ -1,6 +1,7 @@
 //! States of the past: what the generations that are kept, and the log after the oldest, still tell.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use crate::engine::Engine;
@@ -89,7 +90,29 @@ pub(crate) fn at(engine: &Arc<Engine>, wanted: SnapshotId) -> Result<Arc<State>>
     if wanted.sequence() > now.sequence {
         return Err(missing());
     }
-    let head = engine.head();
+    match from_files(engine, dir, wanted, &now) {
+        Ok(Some(state)) => {
+            let state = Arc::new(state);
+            engine.remember(&state);
+            Ok(state)
+        }
+        Ok(None) => Err(missing()),
+        // Of what is not even listed, it does not matter why it cannot be read.
+        Err(error) => match list(engine, usize::MAX) {
+            Ok(all) if all.iter().all(|entry| entry.snapshot != wanted) => Err(missing()),
+            _ => Err(error),
+        },
+    }
+}
+
+/// A state of the past, by the generation before it and the log; nothing if there is none of that name.
+fn from_files(
+    engine: &Engine,
+    dir: &Path,
+    wanted: SnapshotId,
+    now: &State,
+) -> Result<Option<State>> {
+    let _head = engine.head();
     // The last generation before it leaves the least to replay.
     for generation in manifest::generations(dir)?.into_iter().rev() {
         let Some(pin) = Pin::try_new(dir, generation)? else {
@@ -99,21 +122,15 @@ pub(crate) fn at(engine: &Arc<Engine>, wanted: SnapshotId) -> Result<Arc<State>>
         if manifest.sequence > wanted.sequence() {
             continue;
         }
-        let mut state = load::restore(dir, &manifest, now.shared.clone(), Some(&now))?;
+        let mut state = load::restore(dir, &manifest, now.shared.clone(), Some(now))?;
         state.pin = Some(Arc::new(pin));
         if manifest.sequence < wanted.sequence() {
             let until = Mode::Until(wanted.sequence());
             replay(dir, engine.settings(), &mut state, &mut 0, until)?;
         }
-        drop(head);
-        if state.snapshot() != wanted {
-            return Err(missing());
-        }
-        let state = Arc::new(state);
-        engine.remember(&state);
-        return Ok(state);
+        return Ok(Some(state).filter(|state| state.snapshot() == wanted));
     }
-    Err(missing())
+    Ok(None)
 }
 
 /// States that somebody holds.

@@ -13,6 +13,9 @@ use crate::error::IoContext;
 use crate::manifest::now;
 use crate::{Error, Result};
 
+/// Of the file.
+pub(crate) const NAME: &str = "LOCK";
+
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -36,7 +39,7 @@ impl Lock {
     /// # Errors
     /// `LAKE_LOCKED` naming the holder.
     pub(crate) fn acquire(lake: &Path) -> Result<Self> {
-        let path = lake.join("LOCK");
+        let path = lake.join(NAME);
         loop {
             let lock = Self::acquire_file(lake, &path)?;
             // Whoever replaces the file while it is being locked has another file.
@@ -47,6 +50,9 @@ impl Lock {
     }
 
     fn acquire_file(lake: &Path, path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Err(Error::corrupt(path, "it is not a regular file"));
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -41,14 +41,14 @@ pub(crate) fn apply(dir: &Path, retention: Retention) -> Result<()> {
     }
     let needed: HashSet<&str> = names(&kept).collect();
     for name in names(&removed).filter(|name| !needed.contains(name)) {
-        files::remove_file(&dir.join(name))?;
+        files::remove(&dir.join(name))?;
     }
     let ids = |manifests: &[Manifest]| -> HashSet<String> {
         let segments = manifests.iter().flat_map(|manifest| &manifest.segments);
         segments.map(|segment| segment.id.clone()).collect()
     };
     for id in ids(&removed).difference(&ids(&kept)) {
-        files::remove_dir(&dir.join(DIRECTORY).join(id))?;
+        files::remove(&dir.join(DIRECTORY).join(id))?;
     }
     remove_logs(dir, kept.iter().map(|manifest| manifest.sequence).min())
 }
@@ -108,11 +108,11 @@ pub(crate) fn sweep(dir: &Path) -> Result<()> {
             if needed.contains(&*name) {
                 left = true;
             } else {
-                files::remove_file(&dir.join(name))?;
+                files::remove(&dir.join(name))?;
             }
         }
         if !left {
-            files::remove_dir(&segments.join(id))?;
+            files::remove(&segments.join(id))?;
         }
     }
     Ok(())

@@ -230,7 +230,8 @@ fn check_agreement(
     Ok(())
 }
 
-/// `needed`: sequence up to which every change must be in a generation or in a log; `expected`: `reach.json` must be there.
+/// `needed`: sequence up to which the logs must tell of every change since the oldest generation, whose states could not
+/// be read otherwise; `expected`: `reach.json` must be there.
 fn check_logs(
     report: &mut VerifyReport,
     dir: &Path,
@@ -257,9 +258,15 @@ fn check_logs(
         report.note(&wal, error)?;
     }
     let last = logs.len().saturating_sub(1);
-    let mut reached = 0;
+    let mut coverage = wal::Coverage::default();
     for (i, (header, path)) in logs.iter().enumerate() {
         report.files += 1;
+        let fence = wal::fence(&logs, *header);
+        let next = logs
+            .get(i + 1)
+            .map_or(u64::MAX, |(next, _)| next.first_sequence);
+        // What is damaged is a problem already.
+        let assumed = next.saturating_sub(1);
         let read = wal::read_log(path, *header, |entry| {
             let offset = entry.offset;
             let reason =
@@ -277,32 +284,45 @@ fn check_logs(
         match unless_gone(read) {
             Ok(Some(tail)) => {
                 report.bytes += tail.length;
-                reached = reached.max(tail.last);
                 // The last log may be in the middle of being written.
-                let needed = tail.last + 1 < wal::fence(&logs, *header);
-                if tail.good < tail.length && i < last && needed {
+                if tail.good < tail.length && i < last && tail.last + 1 < fence {
                     report.problem(path, format!("a damaged record at offset {}", tail.good));
+                    coverage.add(header.first_sequence, assumed);
+                } else {
+                    coverage.add(
+                        header.first_sequence,
+                        tail.last.min(fence.saturating_sub(1)),
+                    );
                 }
             }
             // A writer in another process needs it no more.
             Ok(None) => {}
             Err(error) => {
                 report.note(path, error)?;
-                reached = u64::MAX;
+                coverage.add(header.first_sequence, assumed);
             }
         }
     }
-    // Read last: a writer in another process removes logs only behind a generation that holds what they do.
-    if let Some(newest) = manifest::generations(dir)?.last()
-        && let Some((manifest, _)) = unless_gone(manifest::read(dir, *newest)).unwrap_or_default()
+    // Read last: a writer in another process removes logs only when it has removed the generations that need them.
+    if let Some(oldest) = oldest_sequence(dir)?
+        && let Some(missing) = coverage.missing(oldest, needed)
     {
-        reached = reached.max(manifest.sequence);
-    }
-    if reached < needed {
-        let reason = format!("they end with the change of sequence {reached}, not with {needed}");
+        let reason = format!(
+            "none of the logs has the change of sequence {missing}, although generations from sequence {oldest} on are there"
+        );
         report.problem(&wal, reason);
     }
     Ok(())
+}
+
+/// Sequence of the oldest generation that can be read.
+fn oldest_sequence(dir: &Path) -> Result<Option<u64>> {
+    for generation in manifest::generations(dir)? {
+        if let Ok((manifest, _)) = manifest::read(dir, generation) {
+            return Ok(Some(manifest.sequence));
+        }
+    }
+    Ok(None)
 }
 
 /// Checks the files that belong to all collections.

@@ -1,17 +1,18 @@
 //! A lake that is open.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 use super::{LakeOptions, lock, replace};
 use crate::engine::{Engine, Opened};
 use crate::error::IoContext;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::markers::{self, Markers};
 use crate::name::check_name;
 use crate::options::{CollectionOptions, Retention, Settings};
-use crate::recover::Recovered;
+use crate::recover::{self, Recovered};
 use crate::segment::BlockCache;
 use crate::state::{Shared, State};
 use crate::ulid::Ulid;
@@ -61,19 +62,26 @@ impl Inner {
         if !lake_file::path(&path).exists() && !options.recover {
             check_empty(&path, options.read_only)?;
         }
+        let told = if options.recover {
+            recover::lock_file(&path)?
+        } else {
+            Vec::new()
+        };
         let lock = if options.read_only {
             None
         } else {
             Some(Arc::new(Lock::acquire(&path)?))
         };
-        let recovered = if options.recover && !options.read_only {
-            Some(Recovered::new(&path)?)
+        let recovered = if options.recover {
+            Some(Recovered::new(&path, told)?)
         } else {
             None
         };
         if !lake_file::path(&path).exists() {
             check_empty(&path, options.read_only)?;
-            lake_file::create(&path)?;
+            if !options.read_only {
+                lake_file::create(&path)?;
+            }
         }
         lake_file::check(&path)?;
         if !options.read_only {
@@ -185,7 +193,7 @@ impl Inner {
             match self.engine_at(name, dir.clone(), options) {
                 // A writer in another process may be dropping it and making it anew. What fails again is damage.
                 Err(_) if self.options.read_only && failures < RETRIES => failures += 1,
-                opened => break opened?,
+                opened => break opened.map_err(Error::in_collection)?,
             }
         };
         let engine = Arc::new(engine);
@@ -353,15 +361,22 @@ impl Inner {
 /// Whether a directory may become a lake.
 fn check_empty(path: &Path, read_only: bool) -> Result<()> {
     let others = files::names(path)?;
+    // Made by a writer in another process since.
+    if others.iter().any(|name| name == lake_file::NAME) {
+        return Ok(());
+    }
     let foreign = others
         .iter()
-        .find(|name| *name != "LOCK" && !name.starts_with(files::DRAFT));
+        .find(|name| *name != lock::NAME && !name.starts_with(files::DRAFT));
     let reason = match foreign {
         Some(name) => format!(
             "it has no {} but other files, '{name}' for one",
             lake_file::NAME
         ),
-        None if read_only => format!("it has no {}", lake_file::NAME),
+        // For a reader as if it were missing itself: a writer may be about to make a lake of it.
+        None if read_only => {
+            return Err(ErrorKind::NotFound.into()).at(&lake_file::path(path));
+        }
         None => return Ok(()),
     };
     Err(Error::NotALake {

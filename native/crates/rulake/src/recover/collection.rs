@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::place;
 use crate::error::IoContext;
 use crate::manifest::{self, Manifest};
+use crate::segment::DIRECTORY;
 use crate::{Error, Result, digest, files, wal};
 
 /// Sets aside what is damaged, so that opening succeeds. Tells what was lost; nothing if nothing is damaged.
@@ -45,7 +46,15 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
         aside.lost.push(format!("generation {generation}: {error}"));
     }
     files::sync_dir(&manifest::dir(dir))?;
+    for place in [dir.join(DIRECTORY), wal::dir(dir)] {
+        if place.symlink_metadata().is_ok() && !place.is_dir() {
+            aside.take(&place)?;
+            let reason = format!("{}: it is no directory", place.display());
+            aside.lost.push(reason);
+        }
+    }
     aside.logs(sequence, owner, expected)?;
+    aside.past(sequence, owner)?;
     Ok(aside.lost)
 }
 
@@ -105,9 +114,14 @@ impl Aside<'_> {
             let next = logs.get(i + 1).map(|(next, _)| next.first_sequence);
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let found = wal::intact(path, *header);
-            if next.is_some_and(|next| next <= sequence + 1) {
+            if let Some(next) = next.filter(|next| *next <= sequence + 1) {
                 // Only states of the past need it.
-                if found.is_ok_and(|found| !found.damaged) {
+                let fence = wal::fence(&logs, *header);
+                let is_whole = |found: wal::Intact| {
+                    let ends = found.good == found.length || found.last + 1 >= fence;
+                    !found.damaged && ends && found.last + 1 >= next
+                };
+                if found.is_ok_and(is_whole) {
                     continue;
                 }
                 self.lost
@@ -171,5 +185,46 @@ impl Aside<'_> {
             }
         }
         files::sync_dir(&wal)
+    }
+
+    /// Moves away the generations from which the logs do not lead on to the one of a sequence, which is opened: what came
+    /// after them cannot be told any more.
+    fn past(&mut self, sequence: u64, owner: u32) -> Result<()> {
+        let logs = wal::list(&wal::dir(self.dir), owner)?;
+        let mut coverage = wal::Coverage::default();
+        for (header, path) in &logs {
+            if let Ok(found) = wal::intact(path, *header) {
+                let end = wal::fence(&logs, *header).saturating_sub(1);
+                coverage.add(header.first_sequence, found.last.min(end));
+            }
+        }
+        let Some(missing) = coverage.missing(0, sequence) else {
+            return Ok(());
+        };
+        let (before, mut oldest) = (self.lost.len(), sequence);
+        for generation in manifest::generations(self.dir)? {
+            let (manifest, _) = manifest::read(self.dir, generation)?;
+            if manifest.sequence >= missing {
+                oldest = oldest.min(manifest.sequence);
+            } else {
+                self.take(&manifest::path(self.dir, generation))?;
+                self.lost.push(format!(
+                    "generation {generation}: no log has the change of sequence {missing}, which came later"
+                ));
+            }
+        }
+        if self.lost.len() == before {
+            return Ok(());
+        }
+        files::sync_dir(&manifest::dir(self.dir))?;
+        // The logs that led on from them.
+        for pair in logs.windows(2) {
+            if let [(_, path), (next, _)] = pair
+                && next.first_sequence <= oldest + 1
+            {
+                self.take(path)?;
+            }
+        }
+        files::sync_dir(&wal::dir(self.dir))
     }
 }

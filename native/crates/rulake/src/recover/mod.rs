@@ -8,15 +8,31 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::IoContext;
 use crate::manifest::now;
 use crate::name::check_name;
-use crate::{Result, files, load};
+use crate::{Result, files, load, lock};
 
 use collection::set_aside;
 
 /// Where what is damaged in a directory goes.
 fn place(dir: &Path) -> PathBuf {
     dir.join(format!("damaged-{}", now()))
+}
+
+/// Moves away a directory in the place of the lock's file, which nobody can hold.
+///
+/// # Errors
+/// `IO`.
+pub(crate) fn lock_file(lake: &Path) -> Result<Vec<String>> {
+    let path = lake.join(lock::NAME);
+    if !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    let place = place(lake);
+    files::create_dir(&place)?;
+    std::fs::rename(&path, place.join(lock::NAME)).at(&path)?;
+    Ok(vec![format!("{} was a directory", lock::NAME)])
 }
 
 /// What opening a damaged lake has found.
@@ -29,12 +45,13 @@ pub(crate) struct Recovered {
 }
 
 impl Recovered {
-    /// Sees to the files that belong to all collections, and to those that they must agree with.
+    /// Sees to the files that belong to all collections, and to those that they must agree with. `told` is what was found
+    /// before.
     ///
     /// # Errors
     /// `IO`, `UNSUPPORTED_FORMAT`.
-    pub(crate) fn new(lake: &Path) -> Result<Self> {
-        let mut told = lake_file::recover(lake)?;
+    pub(crate) fn new(lake: &Path, mut told: Vec<String>) -> Result<Self> {
+        told.extend(lake_file::recover(lake)?);
         let mut collections = HashMap::new();
         for name in files::names(lake)? {
             let dir = lake.join(&name);
@@ -58,15 +75,16 @@ impl Recovered {
     /// # Errors
     /// Those of [`set_aside`].
     pub(crate) fn collection(&self, name: &str, dir: &Path) -> Result<Vec<String>> {
-        let known = lock(&self.collections).remove(name);
+        let known = self.collections().remove(name);
         let lost = match known {
             Some(lost) => lost,
             None => set_aside(dir)?,
         };
         Ok([self.lake.clone(), lost].concat())
     }
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn collections(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
+        let collections = self.collections.lock();
+        collections.unwrap_or_else(PoisonError::into_inner)
+    }
 }

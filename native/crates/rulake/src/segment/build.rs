@@ -82,6 +82,12 @@ impl SegmentBuilder {
         Ok(())
     }
 
+    /// Records so far, and how many of them have a vector.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let records = self.rows.as_ref().map_or(0, RowsWriter::len);
+        (records, self.with_vector.len())
+    }
+
     /// Builds the index, makes everything durable and opens it. `None` if there is no record.
     pub(crate) fn finish(
         mut self,

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rabitq::{Control, Index};
+use rabitq::{Control, Index, OpenOptions, Verify};
 use roaring::RoaringBitmap;
 
 pub(crate) use build::SegmentBuilder;
@@ -80,7 +80,7 @@ impl Segment {
         let filter = FilterFile::open(&dir.join(FILTER_FILE), id, rows.len())?;
         let index = if entry.vectors > 0 {
             let path = dir.join(INDEX_FILE);
-            let options = rabitq::OpenOptions::default();
+            let options = OpenOptions::default();
             Some(Arc::new(Index::open(&path, options, Control::default())?))
         } else {
             None
@@ -100,14 +100,38 @@ impl Segment {
         })
     }
 
+    /// Checks all that a merge reads of it, what was checked before included.
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE`, `FILE_NOT_FOUND`, `IO`, `CANCELLED`.
+    pub(crate) fn recheck(&self, collection: &Path, control: Control<'_>) -> Result<()> {
+        self.rows.recheck()?;
+        if self.index.is_some() {
+            let path = collection.join(directory(self.id)).join(INDEX_FILE);
+            let verify = OpenOptions {
+                verify: Verify::Full,
+            };
+            Index::open(&path, verify, control)?;
+        }
+        Ok(())
+    }
+
     /// The block that holds a position, which walks do not leave in the cache: what they read once, nobody needs again.
     pub(crate) fn passing_block(&self, position: usize, cache: &BlockCache) -> Result<Arc<Block>> {
         let block = self.rows.block_of(position)?;
         let key = (self.number, u32::try_from(block).unwrap_or(u32::MAX));
         match cache.get(key) {
-            Some(found) => Ok(found),
-            None => Ok(Arc::new(self.rows.block(block)?)),
+            Some(found) => self.checked(found, position),
+            None => self.checked(Arc::new(self.rows.block(block)?), position),
         }
+    }
+
+    /// A block, if it has the position for which `rows.idx` has led to it.
+    fn checked(&self, block: Arc<Block>, position: usize) -> Result<Arc<Block>> {
+        if block.positions().contains(&position) {
+            return Ok(block);
+        }
+        Err(self.rows.corrupt(position, "leads to another block"))
     }
 
     /// The block that holds a position, from the cache if it is there.
@@ -115,11 +139,11 @@ impl Segment {
         let block = self.rows.block_of(position)?;
         let key = (self.number, u32::try_from(block).unwrap_or(u32::MAX));
         if let Some(found) = cache.get(key) {
-            return Ok(found);
+            return self.checked(found, position);
         }
         let block = Arc::new(self.rows.block(block)?);
         cache.put(key, &block);
-        Ok(block)
+        self.checked(block, position)
     }
 }
 

@@ -23,6 +23,9 @@ use crate::{Error, Result, files};
 /// The start of an Arrow IPC file.
 const ARROW_MAGIC: [u8; 6] = *b"ARROW\x31";
 
+/// The marker and the length of the metadata of a message in it.
+const MESSAGE_HEAD: usize = 8;
+
 /// The rows of a segment, open for reading. Positions count from 0.
 #[derive(Debug)]
 pub(crate) struct RowsFile {
@@ -353,14 +356,15 @@ impl RowsFile {
             let reason = format!("checksum {found:08x}, expected {crc:08x}");
             return Err(self.damaged(block, &reason));
         }
-        // An encapsulated message: a marker, the length of the metadata, the metadata, the body.
-        let metadata = u32_at(bytes, 4).map_or(0, |n| n as usize + 8);
+        // An encapsulated message: a marker, the length of the metadata, the metadata, the body. No bytes have a right
+        // checksum, too.
+        let metadata = u32_at(bytes, 4).map_or(0, |n| n as usize + MESSAGE_HEAD);
         let entry = arrow_ipc::Block::new(
             offset as i64,
             i32::try_from(metadata).map_err(|_| self.damaged(block, "impossible metadata"))?,
             length.saturating_sub(metadata) as i64,
         );
-        if metadata > length {
+        if metadata > length || length < MESSAGE_HEAD {
             return Err(self.damaged(block, "impossible metadata"));
         }
         let mut decoder = FileDecoder::new(columns::schema(), MetadataVersion::V5);
@@ -410,7 +414,12 @@ impl RowsFile {
         Ok(())
     }
 
-    fn corrupt(&self, entry: usize, reason: &str) -> Error {
+    /// Checks the whole of `rows.idx`, what was checked before included. Record batches are checked whenever they are read.
+    pub(crate) fn recheck(&self) -> Result<()> {
+        self.index.recheck()
+    }
+
+    pub(super) fn corrupt(&self, entry: usize, reason: &str) -> Error {
         Error::corrupt(self.index.path(), format!("entry {entry}: {reason}"))
     }
 

@@ -20,6 +20,7 @@
 //! bad record is damage and reported as such. Only the last log may end in a bad record, and one that a writer was still
 //! at work on when another took over: what it has from where the log of a later epoch begins counts for nothing.
 
+mod coverage;
 mod log;
 mod payload;
 mod reach;
@@ -30,11 +31,12 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use coverage::Coverage;
 pub(crate) use log::{Log, LogHeader, owner};
 pub(crate) use payload::{Change, change_len, decode, encode};
 pub(crate) use reach::{Reach, reach_path};
 pub(crate) use record::MAX_PAYLOAD;
-pub(crate) use replay::{Tail, ends_by, fence, intact, list, read_log};
+pub(crate) use replay::{Intact, Tail, ends_by, fence, intact, list, read_log};
 
 /// Where a collection keeps its logs.
 pub(crate) fn dir(collection: &Path) -> PathBuf {

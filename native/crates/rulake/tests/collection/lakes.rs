@@ -204,3 +204,32 @@ fn a_directory_with_other_files_is_left_alone() {
         .unwrap();
     assert_eq!(missing.code(), "FILE_NOT_FOUND");
 }
+
+#[test]
+fn a_directory_that_is_about_to_become_a_lake_is_none_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in [None, Some("LOCK"), Some(".draft-7-rulake.json")] {
+        if let Some(file) = file {
+            std::fs::write(dir.path().join(file), "").unwrap();
+        }
+        let error = Lake::open(dir.path(), LakeOptions::read_only()).err();
+        assert_eq!(error.unwrap().code(), "FILE_NOT_FOUND");
+    }
+    drop(Lake::open(dir.path(), LakeOptions::default()).unwrap());
+    Lake::open(dir.path(), LakeOptions::read_only()).unwrap();
+}
+
+#[test]
+fn a_lake_that_has_lost_its_file_is_told_how_to_get_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(dir.path(), LakeOptions::default()).unwrap();
+    lake.collection("docs", CollectionOptions::default())
+        .unwrap();
+    lake.close().unwrap();
+    std::fs::remove_file(dir.path().join("rulake.json")).unwrap();
+    for options in [LakeOptions::default(), LakeOptions::read_only()] {
+        let error = Lake::open(dir.path(), options).err().unwrap();
+        assert_eq!(error.code(), "NOT_A_LAKE");
+        assert!(error.hint().unwrap().contains("recover"));
+    }
+}
