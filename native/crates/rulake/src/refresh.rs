@@ -128,6 +128,6 @@ fn advance(
         state.pin = Some(Arc::new(pin));
         (state, Some(Head { manifest, digest }))
     };
-    replay(dir, engine.settings(), &mut next, &mut 0, Mode::Read)?;
+    replay(dir, engine.settings(), &mut next, &mut 0, Mode::Follow)?;
     Ok((next, newer))
 }

@@ -21,6 +21,8 @@ pub(crate) enum Mode {
     Write,
     /// To the end, which another process may be writing.
     Read,
+    /// The same, once more: from a state that was read.
+    Follow,
     /// To a sequence.
     Until(u64),
 }
@@ -35,11 +37,18 @@ pub(crate) fn replay(
 ) -> Result<u64> {
     let lake = dir.parent().unwrap_or(dir);
     let owner = state.shared.log_owner();
-    // Before the logs, which have every change of a session that is committed by now. What cannot be read may not be needed.
-    let committed = Committed::read(lake).unwrap_or_default();
+    let is_opening = matches!(mode, Mode::Write | Mode::Read);
+    let committed = if is_opening {
+        // Before the logs, which have every change of a session that is committed by now. What cannot be read may not be
+        // needed.
+        Committed::read(lake).unwrap_or_default()
+    } else {
+        Committed::default()
+    };
+    let least = committed.last_of(owner);
     // A state in the past needs no more than what leads to it.
     let reach = match mode {
-        Mode::Write | Mode::Read => wal::Reach::read(&wal::dir(dir))?,
+        Mode::Write | Mode::Read | Mode::Follow => wal::Reach::read(&wal::dir(dir))?,
         Mode::Until(_) => None,
     };
     let logs = wal::list(&wal::dir(dir), owner)?;
@@ -125,10 +134,6 @@ pub(crate) fn replay(
         reached = Some(tail.last.min(fence - 1));
         bytes += tail.good;
     }
-    let least = match mode {
-        Mode::Write | Mode::Read => replay.committed.last_of(owner),
-        Mode::Until(_) => 0,
-    };
     if !replay.end(mode)? {
         let reason = "the last session does not fit what is before it";
         return Err(Error::corrupt(&wal::dir(dir), reason));
@@ -151,7 +156,7 @@ struct Replay<'a> {
     lake: &'a Path,
     /// Of the logs.
     owner: u32,
-    /// Sessions that were committed when replaying began.
+    /// Sessions that are known to be committed.
     committed: Committed,
     /// The last change, if its session may or may not have been committed.
     undecided: Option<(Change, u64)>,
@@ -191,19 +196,23 @@ impl Replay<'_> {
 
     /// For a writer, a session that is not committed never will be; another process may be about to commit it.
     fn end(&mut self, mode: Mode) -> Result<bool> {
-        if mode == Mode::Read
+        if matches!(mode, Mode::Read | Mode::Follow)
             && let Some((change, _)) = &self.undecided
-            && !self.is_committed(change.session)?
         {
-            self.undecided = None;
+            let session = change.session;
+            if !self.is_committed(session)? {
+                self.undecided = None;
+            }
         }
         self.decide()
     }
 
-    /// Whether a session was committed, before replaying began or since.
-    fn is_committed(&self, session: u128) -> Result<bool> {
-        Ok(self.committed.has(session, self.owner)
-            || Committed::expect(self.lake)?.has(session, self.owner))
+    /// Whether a session was committed, by now.
+    fn is_committed(&mut self, session: u128) -> Result<bool> {
+        if !self.committed.has(session, self.owner) {
+            self.committed = Committed::expect(self.lake)?;
+        }
+        Ok(self.committed.has(session, self.owner))
     }
 
     fn apply(&mut self, change: Change, committed: u64) -> Result<bool> {

@@ -21,10 +21,15 @@ pub(crate) use marker::{Marker, Participant};
 
 const DIRECTORY: &str = ".sessions";
 
+/// Bytes at which the log is made anew, without what is not needed any more.
+const FULL_BYTES: u64 = 1 << 20;
+
 /// The log of markers, open for writing once there is something to write.
 pub(crate) struct Markers {
     dir: PathBuf,
     log: Option<Log>,
+    /// Bytes at which it is made anew: twice what was needed when it was made, at least.
+    full: u64,
     /// Why nothing more can be written.
     failed: Option<String>,
 }
@@ -39,6 +44,7 @@ impl Markers {
         Self {
             dir: dir.to_owned(),
             log: None,
+            full: FULL_BYTES,
             failed: None,
         }
     }
@@ -76,9 +82,16 @@ impl Markers {
     }
 
     fn write(&mut self, marker: &Marker) -> Result<()> {
+        if let Some(log) = self.log.take_if(|log| log.bytes() >= self.full) {
+            log.close()?;
+        }
         let log = match &mut self.log {
             Some(log) => log,
-            none => none.insert(create(&self.dir)?),
+            none => {
+                let log = none.insert(create(&self.dir)?);
+                self.full = FULL_BYTES.max(2 * log.bytes());
+                log
+            }
         };
         append(log, marker);
         log.write()?;
@@ -241,6 +254,28 @@ mod tests {
         prune(lake.path()).unwrap();
         assert!(committed().is_empty());
         assert_eq!(files::names(&dir(lake.path())).unwrap(), ["reach.json"]);
+    }
+
+    #[test]
+    fn the_log_is_made_anew_when_it_is_full() {
+        let lake = tempfile::tempdir().unwrap();
+        let settings = Settings::new(&CollectionOptions::default()).unwrap();
+        load::create(&lake.path().join("a"), "a", &settings).unwrap();
+        let mut markers = Markers::new(lake.path());
+        markers.begin().unwrap();
+        // Only sessions with `a` are needed.
+        for session in 1..=100 {
+            let name = if session % 10 == 0 { "a" } else { "gone" };
+            markers.commit(&marker(session, &[(name, 1)])).unwrap();
+            if session == 50 {
+                markers.full = 1;
+            }
+        }
+        let logs = wal::list(&dir(lake.path()), 0).unwrap();
+        assert_eq!((logs.len(), logs[0].0.epoch), (1, 2));
+        let committed = Committed::read(lake.path()).unwrap().sessions();
+        assert!((1..=10).all(|tenth| committed.contains(&(10 * tenth))));
+        assert!(!committed.contains(&49) && committed.contains(&51));
     }
 
     #[test]
