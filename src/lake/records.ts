@@ -61,8 +61,8 @@ export interface CollectionOptions {
   index?: CollectionIndexKind | undefined;
   /**
    * Paths of metadata that segments index for filters, as filters write them (`"author.name"`, at most 16 parts), each
-   * with all that is below it. Default: every path, 256 of them at most. Filters on others are right, too, but look at every record.
-   * `[]` indexes none.
+   * with all that is below it. Default: every path, 256 of them at most. Filters on others are right, too, but look at
+   * every record. `[]` indexes none.
    */
   metadataIndex?: readonly string[] | undefined;
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::IoContext;
 use crate::options::{IndexChoice, Settings};
 use crate::ulid::{self, Ulid};
-use crate::{Error, Result, digest, files, sealed};
+use crate::{Error, Result, digest, files, sealed, wal};
 
 /// Version of this file and of the layout around it.
 pub(crate) const FORMAT: u32 = 1;
@@ -214,6 +214,12 @@ impl Manifest {
             .filter(|_| self.hash_key.len() == 32)
             .map(u128::to_be_bytes)
             .ok_or_else(|| Error::corrupt(path, "its hashKey is not one"))
+    }
+
+    /// What the logs of its collection say of it, see [`wal::owner`].
+    pub(crate) fn log_owner(&self, collection: &Path) -> Result<u32> {
+        let key = self.hash_key(&path(collection, self.generation))?;
+        Ok(wal::owner(key))
     }
 
     /// Every file of the generation.

@@ -62,7 +62,8 @@ impl Inner {
         if !lake_file::path(&path).exists() && !options.recover {
             check_empty(&path, options.read_only)?;
         }
-        let told = if options.recover {
+        let recovers = options.recover && !options.read_only;
+        let told = if recovers {
             recover::lock_file(&path)?
         } else {
             Vec::new()
@@ -72,7 +73,7 @@ impl Inner {
         } else {
             Some(Arc::new(Lock::acquire(&path)?))
         };
-        let recovered = if options.recover {
+        let recovered = if recovers {
             Some(Recovered::new(&path, told)?)
         } else {
             None

@@ -140,7 +140,7 @@ pub(crate) fn note_reach(lake: &Path) {
         let Some((header, path)) = wal::list(&dir, 0)?.pop() else {
             return Ok(());
         };
-        let last = wal::intact(&path, header)?.last;
+        let last = wal::read_log(&path, header, |_| Ok(()))?.last;
         let is_noted = |reach: Reach| reach.names(header) && reach.sequence() >= last;
         if !Reach::read(&dir)?.is_some_and(is_noted) {
             Reach::new(header, last).write(&dir)?;
@@ -203,10 +203,8 @@ fn oldest_of(collection: &Path) -> Result<(u32, u64)> {
     let Some(oldest) = manifest::generations(collection)?.first().copied() else {
         return Ok((0, u64::MAX));
     };
-    let read = manifest::read(collection, oldest).and_then(|(manifest, _)| {
-        let key = manifest.hash_key(&manifest::path(collection, oldest))?;
-        Ok((wal::owner(key), manifest.sequence))
-    });
+    let read = manifest::read(collection, oldest)
+        .and_then(|(manifest, _)| Ok((manifest.log_owner(collection)?, manifest.sequence)));
     Ok(read.unwrap_or((0, 0)))
 }
 

@@ -25,8 +25,8 @@ pub(crate) fn set_aside(dir: &Path) -> Result<Vec<String>> {
     for generation in manifest::generations(dir)?.into_iter().rev() {
         match check(dir, generation) {
             Ok(manifest) if newest.is_none() => {
-                let key = manifest.hash_key(&manifest::path(dir, generation))?;
-                newest = Some((manifest.sequence, wal::owner(key), manifest.reach));
+                let owner = manifest.log_owner(dir)?;
+                newest = Some((manifest.sequence, owner, manifest.reach));
             }
             Ok(_) => {}
             Err(error) => damaged.push((generation, error)),

@@ -196,10 +196,9 @@ fn member(dir: &Path, name: String) -> Result<Member> {
         None => Err(Error::corrupt(&manifest::dir(dir), "there is no manifest")),
     };
     let (oldest, newest) = (read(generations.first())?, read(generations.last())?);
-    let key = newest.hash_key(&manifest::path(dir, newest.generation))?;
     let mut member = Member {
         name,
-        owner: wal::owner(key),
+        owner: newest.log_owner(dir)?,
         reached: newest.sequence,
         changes: Vec::new(),
     };

@@ -1,9 +1,9 @@
 //! How far the logs of a directory reach at least, so that a last log that is lost or cut short is missed.
 //!
 //! `reach.json` is a sealed JSON file with the name of the newest log and the sequence it had reached, durably. It is
-//! replaced when a log has been created and when one has ended; that of sessions also when a collection is flushed. A log that is older than another says by itself where it
-//! has to end; the newest does not, but for this file. Not to be able to write it is no failure: what it said before
-//! still holds.
+//! replaced when a log has been created and when one has ended; that of sessions also when a collection is flushed. A log
+//! that is older than another says by itself where it has to end; the newest does not, but for this file. Not to be able
+//! to write it is no failure: what it said before still holds.
 
 use std::path::{Path, PathBuf};
 
