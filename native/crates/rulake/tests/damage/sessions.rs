@@ -1,14 +1,12 @@
 //! Sessions over two collections in a lake as a crash leaves it, of which a log has lost its end: a part alone is never
 //! taken for the whole.
 
-mod directory;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rulake::{Batch, CollectionOptions, Include, Lake, LakeOptions, Result, Selection};
 
-use directory::{copy, files};
+use crate::directory::{copy, files};
 
 const NAMES: [&str; 2] = ["from", "to"];
 

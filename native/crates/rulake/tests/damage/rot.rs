@@ -1,37 +1,20 @@
 //! Bytes that change while a lake is open, after they were read and found right.
 
-mod directory;
-
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rulake::{
-    Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, SearchRequest,
-    Selection,
-};
+use rulake::{Batch, Collection, Durability, Include, SearchRequest, Selection};
 
-use directory::{copy, files};
+use crate::directory::{copy, files};
+use crate::docs::{ALL, open};
 
 const RECORDS: usize = 2000;
-const ALL: Include = Include {
-    vector: true,
-    text: true,
-    metadata: true,
-};
 const NONE: Include = Include {
     vector: false,
     text: false,
     metadata: false,
 };
-
-fn open(path: &Path) -> (Lake, Collection) {
-    let lake = Lake::open(path, LakeOptions::default()).unwrap();
-    let docs = lake
-        .collection("docs", CollectionOptions::default())
-        .unwrap();
-    (lake, docs)
-}
 
 fn put(docs: &Collection, numbers: std::ops::Range<usize>) {
     let mut batch = Batch::new();
@@ -80,7 +63,7 @@ fn rot(path: &Path, at: u64, length: usize, change: impl Fn(&mut [u8])) {
 #[test]
 fn a_merge_seals_no_damage() {
     let pristine = tempfile::tempdir().unwrap();
-    let (lake, docs) = open(pristine.path());
+    let (lake, docs) = open(pristine.path()).unwrap();
     put(&docs, 0..RECORDS);
     docs.compact().unwrap();
     put(&docs, RECORDS..2 * RECORDS);
@@ -100,7 +83,7 @@ fn a_merge_seals_no_damage() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         copy(pristine.path(), dir.path());
-        let (_lake, docs) = open(dir.path());
+        let (_lake, docs) = open(dir.path()).unwrap();
         assert_eq!(get(&docs).unwrap().len(), RECORDS - 597);
         assert_eq!(docs.verify(None).unwrap().problems, []);
         let before = docs.stats().unwrap();
@@ -121,7 +104,7 @@ fn a_merge_seals_no_damage() {
 #[test]
 fn rows_that_are_zeroed_while_they_are_open_are_damage() {
     let dir = tempfile::tempdir().unwrap();
-    let (_lake, docs) = open(dir.path());
+    let (_lake, docs) = open(dir.path()).unwrap();
     put(&docs, 0..RECORDS);
     docs.compact().unwrap();
     let request = SearchRequest {

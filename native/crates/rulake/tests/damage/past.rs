@@ -1,7 +1,5 @@
 //! Damage to what only states of the past need: it is missed by verifying, and recovery leaves nothing that is missed.
 
-mod directory;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +7,7 @@ use rulake::{
     Batch, Collection, CollectionOptions, Durability, Lake, LakeOptions, Retention, SnapshotId,
 };
 
-use directory::{copy, files};
+use crate::directory::{copy, files};
 
 const WRITE: LakeOptions = LakeOptions {
     read_only: false,
