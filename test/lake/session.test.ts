@@ -1,6 +1,8 @@
+import { cpSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { RuLake, type RuLakeError, withRetry } from "rulake";
 import { describe, expect, it } from "vitest";
-import { failure, ids, scratchDirectory } from "./scratch.js";
+import { failure, ids, noise, scratchDirectory } from "./scratch.js";
 
 const scratch = scratchDirectory();
 
@@ -180,4 +182,27 @@ it("is refused by a lake that was opened for reading", async () => {
   await (await RuLake.open(place)).close();
   await using lake = await RuLake.open(place, { readOnly: true });
   expect((await failure(lake.session(() => {}))).code).toBe("READ_ONLY");
+});
+
+it("begins without holding up the event loop while a collection opens", async () => {
+  const place = scratch();
+  const crashed = scratch();
+  await using before = await RuLake.open(place);
+  const vectors = noise(20_000 * 64);
+  const records = Array.from({ length: 20_000 }, (_, n) => ({
+    id: `r${n}`,
+    vector: vectors.subarray(n * 64, (n + 1) * 64),
+  }));
+  await (await before.collection("docs")).upsert(records);
+  // With a log that takes a while to replay.
+  cpSync(place, crashed, { recursive: true });
+  await using lake = await RuLake.open(crashed);
+  const start = performance.now();
+  const opening = lake.collection("docs").then(() => performance.now() - start);
+  await sleep(5);
+  const begin = performance.now();
+  const session = lake.session(() => {});
+  const heldUp = performance.now() - begin;
+  await session;
+  expect(heldUp).toBeLessThan((await opening) / 4);
 });
