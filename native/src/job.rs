@@ -29,6 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use mapping::Watch;
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
@@ -79,8 +80,17 @@ pub fn guarded<T>(env: &Env, body: impl FnOnce() -> Result<T>) -> napi::Result<T
     catch(body).map_err(|failure| failure.into_js(env))
 }
 
-/// Runs `work`; a panic becomes a failure.
+/// Runs `work`; a panic becomes a failure, and so does what was read of a file that has lost bytes meanwhile.
 pub fn catch<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let watch = Watch::begin();
+    let outcome = catch_panic(work);
+    watch
+        .check()
+        .map_err(|torn| rabitq::Error::from(torn).into())
+        .and(outcome)
+}
+
+fn catch_panic<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // Unwind safety: what a panicking job has touched is either dropped with it or behind a lock that tells.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(from_panic(&*panic)))
 }

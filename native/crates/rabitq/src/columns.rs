@@ -62,7 +62,7 @@ pub(crate) fn encode(
     }
     tasks.into_par_iter().try_for_each_init(
         || RowEncoder::new(shape, center, bits),
-        |encoder, (first, run, mut slots)| {
+        |encoder, (first, run, mut slots)| -> Result<()> {
             control.check()?;
             for i in 0..run.rows {
                 let from = order.map_or(first + i, |order| order[first + i] as usize);

@@ -112,6 +112,15 @@ fn limit(norm_squared: f64) -> &'static str {
     }
 }
 
+impl From<mapping::Torn> for Error {
+    fn from(torn: mapping::Torn) -> Self {
+        Self::Corrupt {
+            path: torn.path,
+            reason: mapping::Torn::REASON.into(),
+        }
+    }
+}
+
 impl Error {
     /// Stable code, the same that JavaScript sees.
     #[must_use]

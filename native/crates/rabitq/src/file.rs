@@ -6,6 +6,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use mapping::Watch;
+
 use crate::build::Shape;
 use crate::curves::CURVES;
 use crate::halves::Halves;
@@ -232,6 +234,7 @@ impl Sections<'_> {
 
 /// Writes the live rows of a state as one part.
 pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'_>) -> Result<()> {
+    let watch = Watch::begin();
     let sources: Vec<(&Part, Vec<usize>)> = match state.grouped() {
         Some(part) => vec![(part, part.in_order()?)],
         None => state
@@ -262,7 +265,7 @@ pub(crate) fn save(path: &Path, shape: &Shape, state: &State, control: Control<'
     control.check()?;
 
     let mut out = Body {
-        file: AtomicFile::create(path)?,
+        file: AtomicFile::create(path, watch)?,
         sections: vec![],
         checks: Checks::default(),
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
+use mapping::Watch;
 use rayon::prelude::*;
 
 use crate::build::Shape;
@@ -132,7 +133,7 @@ impl Index {
     /// # Errors
     /// `IO`, `INVALID_OPTION` for what `rbpx` cannot hold, `CORRUPT_FILE` if a mapped block turns out damaged, `CANCELLED`.
     pub fn save(&self, path: &Path, control: Control<'_>) -> Result<()> {
-        let state = self.snapshot();
+        let (watch, state) = (Watch::begin(), self.snapshot());
         if path
             .extension()
             .is_some_and(|extension| extension == "rbpx")
@@ -141,9 +142,9 @@ impl Index {
         } else if self.shape.options.kind == Kind::RabitqIvf && state.grouped().is_none() {
             // A file holds one grouped part. The index takes it over too, so that both give the same answers.
             let grouped = self.shape.regrouped(&state, control)?;
-            self.replace(
-                |current| Ok(Arc::ptr_eq(current, &state).then(|| (grouped.clone(), ()))),
-            )?;
+            self.replace(watch, |current| {
+                Ok(Arc::ptr_eq(current, &state).then(|| (grouped.clone(), ())))
+            })?;
             file::save(path, &self.shape, &grouped, control)
         } else {
             file::save(path, &self.shape, &state, control)
@@ -283,6 +284,7 @@ impl Index {
         if rows == 0 {
             return Ok(());
         }
+        let watch = Watch::begin();
         for _ in 0..RECENTER_ATTEMPTS {
             let state = self.snapshot();
             if !self.wants_new_center(&state, rows) && !self.wants_grouping(&state, rows) {
@@ -290,7 +292,9 @@ impl Index {
             }
             let next = self.rebuilt(&state, ids, vectors, &norms, control)?;
             if self
-                .replace(|current| Ok(Arc::ptr_eq(current, &state).then_some((next, ()))))
+                .replace(watch, |current| {
+                    Ok(Arc::ptr_eq(current, &state).then_some((next, ())))
+                })
                 .transpose()
                 .is_some()
             {
@@ -302,7 +306,7 @@ impl Index {
             let part = self
                 .shape
                 .part(&center, self.table(ids, vectors, &norms)?, control)?;
-            let done = self.replace(|current| {
+            let done = self.replace(watch, |current| {
                 if !Arc::ptr_eq(&current.center, &center) {
                     return Ok(None);
                 }
@@ -320,7 +324,7 @@ impl Index {
     /// # Errors
     /// `CORRUPT_FILE` if a mapped block turns out damaged.
     pub fn delete(&self, ids: &[i64]) -> Result<usize> {
-        let deleted = self.replace(|current| current.without(ids).map(Some))?;
+        let deleted = self.replace(Watch::begin(), |current| current.without(ids).map(Some))?;
         Ok(deleted.unwrap_or(0))
     }
 
@@ -405,9 +409,11 @@ impl Index {
             .clone()
     }
 
-    /// Puts the version that `next` makes of the current one in its place, or leaves it if `next` makes none.
+    /// Puts the version that `next` makes of the current one in its place, or leaves it if `next` makes none. `watch` has
+    /// seen all that was read for it.
     pub(crate) fn replace<T>(
         &self,
+        watch: Watch,
         next: impl FnOnce(&Arc<State>) -> Result<Option<(State, T)>>,
     ) -> Result<Option<T>> {
         let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -415,6 +421,7 @@ impl Index {
         let Some((state, value)) = next(&current)? else {
             return Ok(None);
         };
+        watch.check()?;
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         Ok(Some(value))
     }

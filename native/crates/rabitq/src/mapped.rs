@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use memmap2::Mmap;
+use mapping::{Mapping, Torn};
 use rayon::prelude::*;
 
 use crate::{Error, Result};
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// A mapping and the checksums of its body.
 pub(crate) struct MappedFile {
     path: PathBuf,
-    map: Mmap,
+    map: Mapping,
     /// Where the checked bytes begin and end.
     body: Range<usize>,
     /// Binary logarithm of the bytes covered by one checksum: a shift is faster than a division.
@@ -40,25 +40,21 @@ impl MappedFile {
         File::open(path).map_err(io)
     }
 
-    /// Maps a file of exactly the expected length.
-    ///
-    /// Index files are written to a temporary name, renamed into place and never changed afterwards, so a mapping cannot
-    /// be cut short by this library. A foreign program that truncates a file in use can still raise SIGBUS.
-    pub(crate) fn map(path: &Path, file: &File, length: u64) -> Result<Mmap> {
+    /// Maps a file of exactly the expected length. Index files are written to a temporary name, renamed into place and never
+    /// changed afterwards.
+    pub(crate) fn map(path: &Path, file: &File, length: u64) -> Result<Mapping> {
         let io = |source| Error::Io {
             path: path.into(),
             source,
         };
-        let found = file.metadata().map_err(io)?.len();
-        if found != length {
-            return Err(Error::Corrupt {
-                path: path.into(),
-                reason: format!("{length} bytes expected, {found} found"),
-            });
+        let map = Mapping::of(path, file).map_err(io)?;
+        if map.len() as u64 == length {
+            return Ok(map);
         }
-        // SAFETY: the mapping is read-only and private to this process; the file behind it is immutable by the protocol
-        // described above, so the bytes do not change while references to them live.
-        unsafe { Mmap::map(file) }.map_err(io)
+        Err(Error::Corrupt {
+            path: path.into(),
+            reason: format!("{length} bytes expected, {} found", map.len()),
+        })
     }
 
     /// Reads the first bytes of a file, fewer if it is shorter, and goes back to its start.
@@ -77,7 +73,7 @@ impl MappedFile {
     /// `checksums`: one for each `block` bytes of the body, a power of two.
     pub(crate) fn new(
         path: &Path,
-        map: Mmap,
+        map: Mapping,
         body: Range<usize>,
         block: usize,
         checksums: Vec<u32>,
@@ -115,6 +111,9 @@ impl MappedFile {
     /// Checks the blocks of a range that were not checked yet.
     #[inline]
     pub(crate) fn check_range(&self, range: Range<usize>) -> Result<()> {
+        if self.map.is_torn() {
+            return Err(self.damaged(Torn::REASON.into()));
+        }
         if self.unchecked.load(Ordering::Acquire) == 0 || range.is_empty() {
             return Ok(());
         }
@@ -177,22 +176,5 @@ impl MappedFile {
             self.unchecked.fetch_sub(1, Ordering::Release);
         }
         Ok(())
-    }
-}
-
-/// Pages are given back a few at a time: the kernel unmaps a file under a lock of the whole process, which others wait for.
-#[cfg(target_os = "linux")]
-impl Drop for MappedFile {
-    fn drop(&mut self) {
-        const PIECE: usize = 1 << 20;
-        for start in (0..self.map.len()).step_by(PIECE) {
-            let bytes = PIECE.min(self.map.len() - start);
-            // SAFETY: the mapping is of a file and read-only, so that a page that is dropped and read again holds what it held;
-            // and nobody reads it any more. A kernel that refuses leaves it as it was.
-            let _ = unsafe {
-                self.map
-                    .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, bytes)
-            };
-        }
     }
 }

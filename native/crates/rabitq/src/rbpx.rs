@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use mapping::Watch;
+
 use crate::file::unsupported;
 use crate::mapped::MappedFile;
 use crate::section::as_bytes;
@@ -109,7 +111,7 @@ pub(crate) fn write(
             state.rows()
         ))
     })?;
-    let mut out = AtomicFile::create(path)?;
+    let mut out = AtomicFile::create(path, Watch::begin())?;
     out.write(MAGIC)?;
     out.write(&1u32.to_le_bytes())?;
     out.write(&(options.dimensions as u32).to_le_bytes())?;

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
+use mapping::Watch;
+
 use crate::state::State;
 use crate::table::Table;
 use crate::{Control, Index, Kind, Result};
@@ -73,7 +75,8 @@ impl Index {
         control: Control<'_>,
     ) -> Result<bool> {
         let _hold = Hold(self);
-        let held = self.replace(|current| {
+        let watch = Watch::begin();
+        let held = self.replace(watch, |current| {
             let held = current.holding(current.parts.len());
             Ok(Some((held.clone(), held)))
         })?;
@@ -82,7 +85,7 @@ impl Index {
         };
         let mut next = make(&seen)?;
         loop {
-            let step = self.replace(|current| {
+            let step = self.replace(watch, |current| {
                 let Some(dead) = current.died_since(&seen)? else {
                     return Ok(None);
                 };
@@ -128,7 +131,7 @@ struct Hold<'a>(&'a Index);
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        let released = self.0.replace(|current| {
+        let released = self.0.replace(Watch::begin(), |current| {
             let mut released = current.holding(0);
             released.parts.retain(|live| live.rows > 0);
             Ok((current.held > 0).then_some((released, ())))

@@ -5,6 +5,8 @@ use std::io::{BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mapping::Watch;
+
 use crate::{Error, Result, leftovers};
 
 /// Bytes handed to the system at a time. Linux without preemption copies what one call writes in units of up to megabytes,
@@ -18,10 +20,12 @@ pub(crate) struct AtomicFile {
     temporary: PathBuf,
     out: Option<BufWriter<File>>,
     position: u64,
+    watch: Watch,
 }
 
 impl AtomicFile {
-    pub(crate) fn create(target: &Path) -> Result<Self> {
+    /// `watch` has seen all that was read for what will be written.
+    pub(crate) fn create(target: &Path, watch: Watch) -> Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         leftovers::remove(target, COUNTER.load(Ordering::Relaxed));
         let (temporary, file) = loop {
@@ -44,6 +48,7 @@ impl AtomicFile {
             temporary,
             out: Some(BufWriter::with_capacity(PIECE, file)),
             position: 0,
+            watch,
         })
     }
 
@@ -80,6 +85,7 @@ impl AtomicFile {
             // Locks keep others from reading there, also under the new name.
             let _ = out.get_ref().unlock();
         }
+        self.watch.check()?;
         let io = |source| Error::Io {
             path: self.target.clone(),
             source,
@@ -134,7 +140,7 @@ mod tests {
         for unique in 0..2000 {
             fs::create_dir(leftovers::temporary(&target, unique)).unwrap();
         }
-        let mut file = AtomicFile::create(&target).unwrap();
+        let mut file = AtomicFile::create(&target, Watch::begin()).unwrap();
         file.write(b"whole").unwrap();
         file.commit().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"whole");

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::Mmap;
+use mapping::{Mapping, Torn};
 
 use crate::digest::Digest;
 use crate::error::IoContext;
@@ -26,7 +26,7 @@ const FOOTER: usize = 16;
 #[derive(Debug)]
 pub(crate) struct BlockFile {
     path: PathBuf,
-    map: Mmap,
+    map: Mapping,
     body: usize,
     /// One bit a block: checked already.
     checked: Box<[AtomicU64]>,
@@ -37,10 +37,9 @@ impl BlockFile {
     /// `CORRUPT_FILE`, `IO`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = files::open(path)?;
-        // SAFETY: files of a checkpoint are written once under a name of their own and never changed or truncated
-        // afterwards; removing one leaves the mapping intact. Another process that breaks this can also write to our
-        // memory in other ways.
-        let map = unsafe { Mmap::map(&file) }.at(path)?;
+        // Such files are written once under a name of their own and never changed afterwards; removing one leaves the mapping
+        // intact.
+        let map = Mapping::of(path, &file).at(path)?;
         let corrupt = |reason: String| Error::corrupt(path, reason);
         let cut = || corrupt("the file is cut off".into());
         let (rest, magic) = map.split_last_chunk::<4>().ok_or_else(cut)?;
@@ -100,6 +99,9 @@ impl BlockFile {
         };
         if range.end > self.body {
             return Err(outside());
+        }
+        if self.map.is_torn() {
+            return Err(Error::corrupt(&self.path, Torn::REASON));
         }
         let part = self.map.get(range.clone()).ok_or_else(outside)?;
         if !part.is_empty() {

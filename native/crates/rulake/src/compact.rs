@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use mapping::Watch;
 use rabitq::Control;
 use roaring::RoaringBitmap;
 
@@ -280,13 +281,14 @@ fn carry_over(
     merged: &Segment,
     gone: &mut RoaringBitmap,
 ) -> Result<()> {
+    let watch = Watch::begin();
     for position in now - &*input.deleted {
         let row = input.segment.rows.row(position as usize)?;
         if let Some(at) = merged.rows.position_of(row)? {
             gone.insert(at as u32);
         }
     }
-    Ok(())
+    Ok(watch.check()?)
 }
 
 fn has(state: &State, id: &str) -> bool {

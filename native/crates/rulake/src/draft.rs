@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mapping::Watch;
 use rabitq::{BuildOptions, Control, Index, Kind, Metric};
 use rayon::prelude::*;
 
@@ -21,6 +22,8 @@ const PARALLEL_RECORDS: usize = 1024;
 /// A state under construction. Nobody sees it until it is published.
 pub(crate) struct Draft {
     pub(crate) state: State,
+    /// What was read since the draft was begun.
+    watch: Watch,
     /// Rows whose vectors the index lacks.
     added: Vec<i64>,
     vectors: Vec<f32>,
@@ -40,10 +43,19 @@ impl Draft {
     pub(crate) fn new(base: &State) -> Self {
         Self {
             state: base.clone(),
+            watch: Watch::begin(),
             added: Vec::new(),
             vectors: Vec::new(),
             dead: Dead::default(),
         }
+    }
+
+    /// Whether everything the draft was made of could be read: to be asked before it is used.
+    ///
+    /// # Errors
+    /// `CORRUPT_FILE`.
+    pub(crate) fn check_read(&self) -> Result<()> {
+        Ok(self.watch.check()?)
     }
 
     /// Counts one more change, committed now.

@@ -243,6 +243,12 @@ pub enum Error {
     Index(#[from] rabitq::Error),
 }
 
+impl From<mapping::Torn> for Error {
+    fn from(torn: mapping::Torn) -> Self {
+        Self::corrupt(&torn.path, mapping::Torn::REASON)
+    }
+}
+
 impl Error {
     /// Stable code, the same that JavaScript sees.
     #[must_use]

@@ -146,6 +146,7 @@ pub(crate) fn replay(
         return Err(Error::corrupt(&wal::dir(dir), reason));
     }
     replay.draft.index(settings)?;
+    replay.draft.check_read()?;
     *state = replay.draft.state;
     Ok(bytes)
 }

@@ -228,6 +228,7 @@ impl Part {
 
     /// The records as the session leaves them.
     fn effect(self) -> Result<Effect> {
+        self.draft.check_read()?;
         let state = &self.draft.state;
         let mut batch = Batch::new();
         for (row, heap) in state.fresh.rows.iter_from(self.base.next_row) {

@@ -163,7 +163,8 @@ impl Writer {
         draft.delete(&rows)?;
         let applied = draft
             .upsert(effect.batch.clone())
-            .and_then(|()| draft.index(engine.settings()));
+            .and_then(|()| draft.index(engine.settings()))
+            .and_then(|()| draft.check_read());
         if let Err(error) = applied {
             if let Some(log) = &mut self.log {
                 log.discard();
@@ -219,7 +220,8 @@ impl Writer {
 
     /// Indexes, logs and publishes a draft. An error leaves the collection as it was.
     fn finish(&mut self, mut draft: Draft, durability: Durability) -> Result<()> {
-        if let Err(error) = draft.index(self.engine.settings()) {
+        let indexed = draft.index(self.engine.settings());
+        if let Err(error) = indexed.and_then(|()| draft.check_read()) {
             if let Some(log) = &mut self.log {
                 log.discard();
             }

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use mapping::Watch;
 use rabitq::{Control, Metric};
 
 use super::content::{Content, FORMAT, FileEntry, Role};
@@ -89,6 +90,7 @@ impl Draft {
         options: &PublishOptions,
         cancel: Option<&AtomicBool>,
     ) -> Result<Self> {
+        let watch = Watch::begin();
         let mut bundle = describe(collection, options)?;
         files::create_dir(dir)?;
         let dir = dir.canonicalize().at(dir)?;
@@ -103,6 +105,7 @@ impl Draft {
             _lock: lock,
         };
         let content = draft.write_files(collection, options, cancel)?;
+        watch.check()?;
         bundle.dim = content.0;
         bundle.content = Some(content.1);
         bundle.seal();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mapping::Watch;
 use rabitq::{Control, Index};
 
 use super::spool::Spool;
@@ -19,6 +20,8 @@ pub(crate) struct SegmentBuilder {
     collection: PathBuf,
     dir: PathBuf,
     id: Ulid,
+    /// What was read for the segment.
+    watch: Watch,
     settings: Settings,
     dimensions: Option<usize>,
     rows: Option<RowsWriter>,
@@ -48,6 +51,7 @@ impl SegmentBuilder {
             vectors: Spool::new(dir.join(format!("{}vectors", files::DRAFT))),
             dir,
             id,
+            watch: Watch::begin(),
             settings: settings.clone(),
             dimensions,
             with_vector: Vec::new(),
@@ -138,6 +142,7 @@ impl SegmentBuilder {
             deletes: None,
         };
         let segment = Segment::open(&self.collection, &entry)?;
+        self.watch.check()?;
         self.finished = true;
         Ok(Some((entry, segment)))
     }

@@ -11,7 +11,7 @@ use arrow_array::{Array, RecordBatch, StringArray};
 use arrow_buffer::Buffer;
 use arrow_ipc::MetadataVersion;
 use arrow_ipc::reader::FileDecoder;
-use memmap2::Mmap;
+use mapping::{Mapping, Torn};
 
 use super::layout::{BLOCK_ENTRY, HEADER, Layout, MAGIC, columns};
 use super::{IDS_FILE, ROWS_FILE};
@@ -30,7 +30,7 @@ const MESSAGE_HEAD: usize = 8;
 #[derive(Debug)]
 pub(crate) struct RowsFile {
     arrow_path: PathBuf,
-    arrow: Mmap,
+    arrow: Mapping,
     index: BlockFile,
     layout: Layout,
     count: usize,
@@ -116,9 +116,7 @@ impl RowsFile {
         };
         let arrow_path = dir.join(ROWS_FILE);
         let file = files::open(&arrow_path)?;
-        // SAFETY: files of a segment are written once under a name of their own and never changed or truncated
-        // afterwards; removing one leaves the mapping intact.
-        let arrow = unsafe { Mmap::map(&file) }.at(&arrow_path)?;
+        let arrow = Mapping::of(&arrow_path, &file).at(&arrow_path)?;
         if !arrow.starts_with(&ARROW_MAGIC) || !arrow.ends_with(&ARROW_MAGIC) {
             return Err(Error::corrupt(
                 &arrow_path,
@@ -342,6 +340,9 @@ impl RowsFile {
     }
 
     fn batch(&self, block: usize, projection: Option<Vec<usize>>) -> Result<(usize, RecordBatch)> {
+        if self.arrow.is_torn() {
+            return Err(self.damaged(block, Torn::REASON));
+        }
         let (offset, length, crc, _) = self.block_entry(block)?;
         let Range {
             start: first,

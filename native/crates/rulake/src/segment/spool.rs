@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
+use mapping::Mapping;
 
 use crate::error::IoContext;
 use crate::pieces::{BufferedFile, buffered};
@@ -71,8 +71,7 @@ impl Spool {
             return Ok(Matrix::Heap(&[]));
         };
         out.flush().at(&self.path)?;
-        // SAFETY: the file is this spool's own: nobody else knows of it, and it is not written to any more.
-        let map = unsafe { Mmap::map(&out.get_ref().0) }.at(&self.path)?;
+        let map = Mapping::of(&self.path, &out.get_ref().0).at(&self.path)?;
         Ok(Matrix::Mapped(map, self.len))
     }
 }
@@ -88,7 +87,7 @@ impl Drop for Spool {
 /// What a spool holds.
 pub(super) enum Matrix<'a> {
     Heap(&'a [f32]),
-    Mapped(Mmap, usize),
+    Mapped(Mapping, usize),
 }
 
 impl Matrix<'_> {

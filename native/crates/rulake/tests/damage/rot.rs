@@ -9,7 +9,8 @@ use rulake::{Batch, Collection, Durability, Include, SearchRequest, Selection};
 use crate::directory::{copy, files};
 use crate::docs::{ALL, open};
 
-const RECORDS: usize = 2000;
+/// Enough for files that are mapped: small ones are copied, and nothing can happen to them.
+const RECORDS: usize = 4000;
 const NONE: Include = Include {
     vector: false,
     text: false,
