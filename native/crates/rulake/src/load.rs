@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::{Head, Opened};
 use crate::manifest::{self, Manifest};
+use crate::markers::Committed;
 use crate::options::Settings;
 use crate::pin::Pin;
 use crate::replay::{Mode, replay};
@@ -14,11 +15,59 @@ use crate::{Error, Result, files, lake_file, retention, wal};
 
 /// Creates the files of a collection.
 pub(crate) fn create(dir: &Path, name: &str, settings: &Settings) -> Result<()> {
+    create_as(dir, &Manifest::first(name, settings))
+}
+
+/// Creates those of a collection that will be there when the session has happened that makes it.
+pub(crate) fn create_for_session(dir: &Path, name: &str, settings: &Settings) -> Result<()> {
+    let manifest = Manifest {
+        session: true,
+        ..Manifest::first(name, settings)
+    };
+    create_as(dir, &manifest)
+}
+
+fn create_as(dir: &Path, manifest: &Manifest) -> Result<()> {
     files::create_dir(&manifest::dir(dir))?;
     files::create_dir(&wal::dir(dir))?;
     wal::Reach::begin(&wal::dir(dir))?;
-    manifest::create(dir, &Manifest::first(name, settings))?;
+    manifest::create(dir, manifest)?;
     Ok(())
+}
+
+/// Whether a directory holds a collection that a session was about to make when it ended: there never was one. Where that
+/// cannot be told, there was.
+pub(crate) fn is_unborn(dir: &Path) -> bool {
+    has_happened(dir).is_ok_and(|happened| !happened)
+}
+
+/// Whether a collection that a session has made was changed since.
+fn has_happened(dir: &Path) -> Result<bool> {
+    const FIRST: u64 = 1;
+    if newest(dir)? != FIRST {
+        return Ok(true);
+    }
+    let (manifest, _) = manifest::read(dir, FIRST)?;
+    if !manifest.session {
+        return Ok(true);
+    }
+    let owner = manifest.log_owner(&manifest::path(dir, FIRST))?;
+    // A log that is lost shows nothing.
+    wal::Reach::expect(&wal::dir(dir))?.check(&wal::dir(dir))?;
+    let mut sessions = Vec::new();
+    for (header, path) in wal::list(&wal::dir(dir), owner)? {
+        wal::read_log(&path, header, |entry| {
+            sessions.extend(wal::decode(entry.payload).map(|change| change.session));
+            Ok(())
+        })?;
+    }
+    let lake = dir.parent().unwrap_or(dir);
+    let committed = match &*sessions {
+        [] => Committed::read(lake)?,
+        _ => Committed::expect(lake)?,
+    };
+    let has_happened = |&session: &u128| session == 0 || committed.has(session, owner);
+    Ok(committed.last_of(owner) > 0 || sessions.iter().any(has_happened))
 }
 
 /// Whether a directory holds a collection, a damaged one perhaps that has lost its manifests.

@@ -47,6 +47,9 @@ pub(crate) struct Manifest {
     /// Whether `reach.json` is beside the logs, which it is but for collections of early versions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reach: bool,
+    /// Whether a session made it: until the logs behind the first generation have a change that happened, there is none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) session: bool,
     /// Key of the hashes of ids, so that nobody can choose ids whose hashes collide; 32 hexadecimal digits.
     pub(crate) hash_key: String,
     /// In ascending order of their rows, which do not overlap.
@@ -187,6 +190,7 @@ impl Manifest {
             index: settings.index.name().to_owned(),
             metadata_index: settings.metadata_index.as_deref().map(<[String]>::to_vec),
             reach: true,
+            session: false,
             hash_key: digest::hex(&ulid::random::<16>()),
             segments: Vec::new(),
         }

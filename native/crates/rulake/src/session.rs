@@ -20,7 +20,7 @@ use crate::snapshot::SnapshotId;
 use crate::state::{Place, State};
 use crate::ulid::Ulid;
 use crate::writer::{Prepared, Writer};
-use crate::{CollectionOptions, Error, Result};
+use crate::{Error, Result};
 
 /// A session that is open. Dropped uncommitted, it has changed nothing.
 pub struct Session {
@@ -338,7 +338,7 @@ impl Inner {
     /// Makes a collection for a session, unless somebody else has done so.
     fn made(&self, name: &str) -> Result<Arc<Engine>> {
         self.check_lock()?;
-        self.collection(name, &CollectionOptions::default())
+        self.collection_for_session(name)
     }
 
     /// Commits the parts of a session, one session at a time. New collections are made when all others have agreed.

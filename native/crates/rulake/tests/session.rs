@@ -210,6 +210,41 @@ fn a_change_whose_session_has_no_marker_never_happened() {
 }
 
 #[test]
+fn a_collection_that_a_session_has_made_is_not_taken_for_one_it_was_about_to_make() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    collection(&lake, "a");
+    let session = lake.session().unwrap();
+    session.upsert("a", batch(&[("x", 1)])).unwrap();
+    session.upsert("b", batch(&[("y", 1)])).unwrap();
+    session.commit().unwrap();
+    let session = lake.session().unwrap();
+    session.upsert("alone", batch(&[("y", 1)])).unwrap();
+    session.commit().unwrap();
+    lake.close().unwrap();
+    for name in ["b", "alone"] {
+        let logs = dir.path().join(name).join("wal");
+        let hidden = dir.path().join("hidden");
+        for lost in ["log", "json"] {
+            let is_it = |path: &std::path::PathBuf| path.extension().unwrap() == lost;
+            let mut all = std::fs::read_dir(&logs).unwrap();
+            let file = all.find_map(|entry| Some(entry.unwrap().path()).filter(is_it));
+            let file = file.unwrap();
+            std::fs::rename(&file, &hidden).unwrap();
+            let lake = open(dir.path());
+            let error = lake.collection(name, CollectionOptions::default());
+            assert_eq!(error.unwrap_err().code(), "CORRUPT_FILE", "{name} {lost}");
+            lake.close().unwrap();
+            std::fs::rename(&hidden, &file).unwrap();
+        }
+    }
+    let lake = open(dir.path());
+    assert_eq!(lake.list().unwrap(), ["a", "alone", "b"]);
+    assert_eq!(collection(&lake, "b").len(), 1);
+    assert_eq!(collection(&lake, "alone").len(), 1);
+}
+
+#[test]
 fn every_state_that_is_kept_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let options = LakeOptions {

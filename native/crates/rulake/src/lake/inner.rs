@@ -88,6 +88,7 @@ impl Inner {
         if !options.read_only {
             files::remove_drafts(&path)?;
             replace::finish_all(&path)?;
+            remove_unborn(&path)?;
             markers::prune(&path)?;
             for name in files::names(&path)?
                 .iter()
@@ -131,6 +132,24 @@ impl Inner {
         name: &str,
         options: &CollectionOptions,
     ) -> Result<Arc<Engine>> {
+        self.find_or_create(name, options, load::create)
+    }
+
+    /// The collection of a name that a session writes to; one that it makes is there once the session has happened.
+    pub(crate) fn collection_for_session(&self, name: &str) -> Result<Arc<Engine>> {
+        self.find_or_create(
+            name,
+            &CollectionOptions::default(),
+            load::create_for_session,
+        )
+    }
+
+    fn find_or_create(
+        &self,
+        name: &str,
+        options: &CollectionOptions,
+        create: impl FnOnce(&Path, &str, &Settings) -> Result<()>,
+    ) -> Result<Arc<Engine>> {
         check_name(name)?;
         let wanted = Settings::new(options)?;
         // Held while one opens: nobody opens it twice.
@@ -153,7 +172,7 @@ impl Inner {
                 check_new(name, &known)?;
                 self.check_lock()?;
                 let dir = path.join(name);
-                load::create(&dir, name, &wanted)?;
+                create(&dir, name, &wanted)?;
                 self.engine_at(name, dir, options)?
             }
         };
@@ -209,11 +228,16 @@ impl Inner {
             places.push(replace::committed(lake, name));
         }
         for place in places {
-            if load::exists(&place)? {
+            if self.has(&place)? {
                 return Ok(Some(place));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a directory holds a collection. A writer has removed those that never were, and knows those it makes.
+    fn has(&self, dir: &Path) -> Result<bool> {
+        Ok(load::exists(dir)? && !(self.options.read_only && load::is_unborn(dir)))
     }
 
     /// What a session writes to before there is a collection of a name. `others` are those it stands in for already.
@@ -307,7 +331,7 @@ impl Inner {
             Some(path) => {
                 for entry in files::names(path)? {
                     let name = entry.strip_prefix(replace::NEXT).unwrap_or(&entry);
-                    if check_name(name).is_ok() && load::exists(&path.join(&entry))? {
+                    if check_name(name).is_ok() && self.has(&path.join(&entry))? {
                         names.push(name.to_owned());
                     }
                 }
@@ -357,6 +381,16 @@ impl Inner {
         }
         first
     }
+}
+
+/// Removes collections that sessions were about to make when they ended.
+fn remove_unborn(lake: &Path) -> Result<()> {
+    for name in files::names(lake)? {
+        if check_name(&name).is_ok() && load::is_unborn(&lake.join(&name)) {
+            files::remove_dir(&doom(lake, &name)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a directory may become a lake.

@@ -18,8 +18,19 @@ use trace::{CUTS, Call, Disk};
 const STEPS: i32 = 22;
 /// Steps that replace `docs` as a whole.
 const REPLACING: [i32; 2] = [11, 16];
+/// A step whose session makes a collection, and does nothing else.
+const MAKING: i32 = 7;
 
 type Content = BTreeMap<String, String>;
+
+/// What is in a lake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Lakeful {
+    docs: Content,
+    ledger: Content,
+    /// Names of the collections that sessions have made.
+    made: Vec<String>,
+}
 
 fn batch(records: &[(String, i32)]) -> Batch {
     let mut batch = Batch::new();
@@ -39,13 +50,27 @@ fn records(step: i32) -> Vec<(String, i32)> {
         .collect()
 }
 
-/// What each step does to `docs` and to `ledger`, in a model.
-fn model(step: i32, docs: &mut Content, ledger: &mut Content) {
+/// The collection that a session makes in a step.
+fn made(step: i32) -> String {
+    format!("made-{step:02}")
+}
+
+/// What each step does, in a model.
+fn model(
+    step: i32,
+    Lakeful {
+        docs,
+        ledger,
+        made: all_made,
+    }: &mut Lakeful,
+) {
     match step % 5 {
+        _ if step == MAKING => all_made.push(made(step)),
         3 => docs.retain(|id, _| id != "r1" && id != "r4"),
         4 => {
             docs.remove("r2");
             ledger.insert(format!("s{step}"), format!("text {step}"));
+            all_made.push(made(step));
             docs.extend(
                 records(step)
                     .into_iter()
@@ -82,6 +107,11 @@ fn work(path: &Path) {
     let mut acks = File::create(path.parent().unwrap().join("lake-acks")).unwrap();
     for step in 0..STEPS {
         match step % 5 {
+            _ if step == MAKING => {
+                let session = lake.session().unwrap();
+                session.upsert(&made(step), batch(&records(step))).unwrap();
+                session.commit().unwrap();
+            }
             3 => {
                 let ids = Selection::Ids(vec!["r1".into(), "r4".into()]);
                 docs.delete_and_wait(ids, Durability::Fsync).unwrap();
@@ -95,6 +125,7 @@ fn work(path: &Path) {
                 session
                     .upsert("ledger", batch(&[(format!("s{step}"), step)]))
                     .unwrap();
+                session.upsert(&made(step), batch(&records(step))).unwrap();
                 session.commit().unwrap();
             }
             _ if REPLACING.contains(&step) => {
@@ -143,6 +174,27 @@ fn content(collection: &Collection) -> Content {
         .collect()
 }
 
+/// The collections that sessions have made; each has all its records.
+fn list_made(lake: &Lake) -> Vec<String> {
+    let mut names = lake.list().unwrap();
+    names.retain(|name| name.starts_with("made-"));
+    for name in &names {
+        let collection = lake.collection(name, CollectionOptions::default());
+        assert_eq!(collection.unwrap().len(), 3, "{name}");
+    }
+    names
+}
+
+/// The same to somebody who changes nothing; nothing if there is no lake yet.
+fn seen_by_reader(path: &Path) -> Option<Vec<String>> {
+    let options = LakeOptions {
+        read_only: true,
+        ..LakeOptions::default()
+    };
+    let lake = Lake::open(path, options).ok()?;
+    Some(list_made(&lake))
+}
+
 #[test]
 fn after_a_power_cut_at_any_call_what_was_acknowledged_is_there() {
     if let Ok(path) = std::env::var("RULAKE_CRASH_WORK") {
@@ -183,11 +235,11 @@ fn after_a_power_cut_at_any_call_what_was_acknowledged_is_there() {
 }
 
 fn check(root: &Path, calls: &[Call], scratch: &Path) {
-    let (mut docs, mut ledger) = (Content::new(), Content::new());
-    let mut states = vec![(docs.clone(), ledger.clone())];
+    let mut state = Lakeful::default();
+    let mut states = vec![state.clone()];
     for step in 0..STEPS {
-        model(step, &mut docs, &mut ledger);
-        states.push((docs.clone(), ledger.clone()));
+        model(step, &mut state);
+        states.push(state.clone());
     }
     let syncs = calls
         .iter()
@@ -207,9 +259,14 @@ fn check(root: &Path, calls: &[Call], scratch: &Path) {
         for cut in CUTS {
             let target = scratch.join("after");
             disk.restore(cut, &target);
+            let seen = seen_by_reader(&target.join("lake"));
             let found = {
                 let (lake, docs, ledger) = open(&target.join("lake"));
-                let found = (content(&docs), content(&ledger));
+                let found = Lakeful {
+                    docs: content(&docs),
+                    ledger: content(&ledger),
+                    made: list_made(&lake),
+                };
                 if i % 16 == 0 {
                     assert_eq!(docs.verify(None).unwrap().problems, [], "call {i}, {cut:?}");
                     docs.upsert_and_wait(batch(&[("x".into(), 1)]), Durability::Fsync)
@@ -224,6 +281,10 @@ fn check(root: &Path, calls: &[Call], scratch: &Path) {
                 found == states[acknowledged] || found == states[next],
                 "after call {i} of {}, {call:?}, {cut:?}: {acknowledged} steps were acknowledged, found {found:?}",
                 calls.len()
+            );
+            assert!(
+                seen.is_none_or(|seen| seen == found.made),
+                "after call {i}, {call:?}, {cut:?}: a reader sees other collections than a writer"
             );
             fs::remove_dir_all(&target).unwrap();
             tried += 1;
