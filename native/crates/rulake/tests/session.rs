@@ -232,8 +232,9 @@ fn a_collection_that_a_session_has_made_is_not_taken_for_one_it_was_about_to_mak
             let file = file.unwrap();
             std::fs::rename(&file, &hidden).unwrap();
             let lake = open(dir.path());
-            let error = lake.collection(name, CollectionOptions::default());
-            assert_eq!(error.unwrap_err().code(), "CORRUPT_FILE", "{name} {lost}");
+            let opened = lake.collection(name, CollectionOptions::default());
+            let code = opened.err().map(|error| error.code());
+            assert_eq!(code, Some("CORRUPT_FILE"), "{name} {lost}");
             lake.close().unwrap();
             std::fs::rename(&hidden, &file).unwrap();
         }
