@@ -57,7 +57,7 @@ fn has_happened(dir: &Path) -> Result<bool> {
     let mut sessions = Vec::new();
     for (header, path) in wal::list(&wal::dir(dir), owner)? {
         wal::read_log(&path, header, |entry| {
-            sessions.extend(wal::decode(entry.payload).map(|change| change.session));
+            sessions.extend(wal::decode(entry.payload).map(|change| change.membership.session));
             Ok(())
         })?;
     }
@@ -140,7 +140,7 @@ fn open_generation(
     }
     let mut epoch = manifest.epoch;
     let mode = if read_only { Mode::Read } else { Mode::Write };
-    let replayed = replay(dir, &settings, &mut state, &mut epoch, mode)?;
+    let replayed = replay(dir, &settings, &mut state, &mut epoch, mode)?.bytes;
     Ok((
         settings,
         Opened {

@@ -61,7 +61,9 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<bool> {
         }
         let generation = seen.as_ref().map(|seen| seen.generation).ok();
         let done = seen.and_then(|seen| {
-            let (next, newer) = advance(engine, dir, head.as_ref(), seen.generation)?;
+            let (next, newer, is_undecided) = advance(engine, dir, head.as_ref(), seen.generation)?;
+            // What decides it is in no file of the collection: the next call must read the log again.
+            let seen = if is_undecided { Seen::default() } else { seen };
             Ok((next, newer, seen))
         });
         // What was read is of another collection perhaps, or of none.
@@ -110,13 +112,14 @@ pub(crate) fn is_here(engine: &Engine, dir: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// The state of a generation and the logs after it, and the generation if it is another than the one known.
+/// The state of a generation and the logs after it, the generation if it is another than the one known, and whether the
+/// logs end with a session that is not decided yet.
 fn advance(
     engine: &Engine,
     dir: &Path,
     head: Option<&Head>,
     generation: u64,
-) -> Result<(State, Option<Head>)> {
+) -> Result<(State, Option<Head>, bool)> {
     let now = engine.state();
     let known = head.map_or(0, |head| head.manifest.generation);
     let (mut next, newer) = if known == generation {
@@ -128,6 +131,6 @@ fn advance(
         state.pin = Some(Arc::new(pin));
         (state, Some(Head { manifest, digest }))
     };
-    replay(dir, engine.settings(), &mut next, &mut 0, Mode::Follow)?;
-    Ok((next, newer))
+    let read = replay(dir, engine.settings(), &mut next, &mut 0, Mode::Follow)?;
+    Ok((next, newer, read.is_undecided))
 }

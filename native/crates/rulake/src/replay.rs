@@ -27,14 +27,21 @@ pub(crate) enum Mode {
     Until(u64),
 }
 
-/// Applies the log. Gives the bytes read; `epoch` becomes the highest there is.
+/// What was read of the logs.
+pub(crate) struct Replayed {
+    pub(crate) bytes: u64,
+    /// The last change is that of a session which another process may commit without writing here again.
+    pub(crate) is_undecided: bool,
+}
+
+/// Applies the log; `epoch` becomes the highest there is.
 pub(crate) fn replay(
     dir: &Path,
     settings: &Settings,
     state: &mut State,
     epoch: &mut u64,
     mode: Mode,
-) -> Result<u64> {
+) -> Result<Replayed> {
     let lake = dir.parent().unwrap_or(dir);
     let owner = state.shared.log_owner();
     let is_opening = matches!(mode, Mode::Write | Mode::Read);
@@ -134,7 +141,8 @@ pub(crate) fn replay(
         reached = Some(tail.last.min(fence - 1));
         bytes += tail.good;
     }
-    if !replay.end(mode)? {
+    let is_undecided = replay.end(mode)?;
+    if !replay.decide()? {
         let reason = "the last session does not fit what is before it";
         return Err(Error::corrupt(&wal::dir(dir), reason));
     }
@@ -148,7 +156,10 @@ pub(crate) fn replay(
     replay.draft.index(settings)?;
     replay.draft.check_read()?;
     *state = replay.draft.state;
-    Ok(bytes)
+    Ok(Replayed {
+        bytes,
+        is_undecided,
+    })
 }
 
 struct Replay<'a> {
@@ -175,7 +186,7 @@ impl Replay<'_> {
         if !self.decide()? {
             return Ok(false);
         }
-        if change.session == 0 {
+        if change.membership.session == 0 {
             return self.apply(change, committed);
         }
         self.undecided = Some((change, committed));
@@ -188,24 +199,25 @@ impl Replay<'_> {
         let Some((change, committed)) = self.undecided.take() else {
             return Ok(true);
         };
-        if self.is_committed(change.session)? {
+        if self.is_committed(change.membership.session)? {
             return self.apply(change, committed);
         }
         self.draft.advance_to(committed);
         Ok(true)
     }
 
-    /// For a writer, a session that is not committed never will be; another process may be about to commit it.
+    /// For a writer, a session that is not committed never will be; another process may be about to commit it. Whether that
+    /// is so of the last change, which then counts for nothing yet.
     fn end(&mut self, mode: Mode) -> Result<bool> {
-        if matches!(mode, Mode::Read | Mode::Follow)
-            && let Some((change, _)) = &self.undecided
-        {
-            let session = change.session;
-            if !self.is_committed(session)? {
-                self.undecided = None;
-            }
+        let Some((change, _)) = &self.undecided else {
+            return Ok(false);
+        };
+        let session = change.membership.session;
+        if !matches!(mode, Mode::Read | Mode::Follow) || self.is_committed(session)? {
+            return Ok(false);
         }
-        self.decide()
+        self.undecided = None;
+        Ok(true)
     }
 
     /// Whether a session was committed, by now.

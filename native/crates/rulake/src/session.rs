@@ -7,10 +7,11 @@
 //! A collection that does not exist is empty, and made when a session that has written to it is committed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use crate::draft::Draft;
-use crate::engine::Engine;
+use crate::engine::{Engine, Happened};
 use crate::filter::View;
 use crate::lake::Inner;
 use crate::markers::{Marker, Participant};
@@ -19,6 +20,7 @@ use crate::record::{Batch, Record};
 use crate::snapshot::SnapshotId;
 use crate::state::{Place, State};
 use crate::ulid::Ulid;
+use crate::wal::Membership;
 use crate::writer::{Prepared, Writer};
 use crate::{Error, Result};
 
@@ -207,7 +209,7 @@ impl Session {
             return Ok(Vec::new());
         };
         let snapshot = engine.on_writer(move |writer: &mut Writer| {
-            let prepared = writer.prepare(&effect, 0)?;
+            let prepared = writer.prepare(&effect, &Membership::default())?;
             Ok::<_, Error>(writer.publish_prepared(prepared))
         })??;
         Ok(vec![(name, snapshot)])
@@ -290,18 +292,25 @@ struct Waiting {
 
 impl Waiting {
     /// Has the writer prepare its part, and keeps it from anything else until it is told what to do.
-    fn new(name: String, engine: &Arc<Engine>, effect: Effect, session: u128) -> Result<Self> {
+    fn new(
+        name: String,
+        engine: &Arc<Engine>,
+        effect: Effect,
+        membership: Membership,
+        happened: Happened,
+    ) -> Result<Self> {
         let (prepared, is_prepared) = mpsc::sync_channel(1);
         let (decide, decision) = mpsc::sync_channel(1);
         let (finished, done) = mpsc::sync_channel(1);
         engine.start_on_writer(move |writer: &mut Writer| {
-            let draft: Prepared = match writer.prepare(&effect, session) {
+            let draft: Prepared = match writer.prepare(&effect, &membership) {
                 Ok(draft) => draft,
                 Err(error) => {
                     let _ = prepared.send(Err(error));
                     return;
                 }
             };
+            writer.stage(&draft, happened);
             let _ = prepared.send(Ok(draft.sequence()));
             let result = match decision.recv() {
                 Ok(Decision::Commit) => Ok(writer.publish_prepared(draft)),
@@ -351,8 +360,14 @@ impl Inner {
         if let Some(markers) = &*markers {
             markers.begin()?;
         }
-        let session = Ulid::unique().value();
+        let names = effects.iter().map(|(name, ..)| name);
+        let names = names.chain(new.iter().map(|(name, _)| name));
+        let membership = Membership {
+            session: Ulid::unique().value(),
+            collections: names.cloned().collect(),
+        };
         let mut waiting: Vec<Waiting> = Vec::new();
+        let happened = Happened::default();
         let there = effects.into_iter();
         let there = there.map(|(name, engine, effect)| (name, Some(engine), effect));
         let new = new.into_iter().map(|(name, effect)| (name, None, effect));
@@ -361,7 +376,8 @@ impl Inner {
                 Some(engine) => engine,
                 None => self.made(&name)?,
             };
-            waiting.push(Waiting::new(name, &engine, effect, session)?);
+            let part = Waiting::new(name, &engine, effect, membership.clone(), happened.clone())?;
+            waiting.push(part);
             Ok(())
         });
         if let Err(error) = prepared {
@@ -375,12 +391,14 @@ impl Inner {
             let participants = participants.collect();
             // After a failure the writers are left without a decision: they refuse what follows, and opening decides.
             markers.commit(&Marker {
-                session,
+                session: membership.session,
                 participants,
             })?;
         }
         // A session that begins now sees all of it or nothing.
-        let _gate = self.close_gate();
+        let gate = self.close_gate();
+        happened.store(true, Ordering::Release);
+        drop(gate);
         waiting
             .into_iter()
             .map(|part| part.end(Decision::Commit))

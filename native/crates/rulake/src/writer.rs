@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::draft::Draft;
-use crate::engine::{Engine, FLUSH_BYTES};
+use crate::engine::{Engine, FLUSH_BYTES, Happened};
 use crate::options::Durability;
 use crate::queue::{Change, Commit, Reply, Work, Write};
 use crate::record::Batch;
 use crate::session::Effect;
 use crate::snapshot::SnapshotId;
 use crate::state::State;
-use crate::wal::{self, Log, LogHeader, MAX_PAYLOAD};
+use crate::wal::{self, Log, LogHeader, MAX_PAYLOAD, Membership};
 use crate::{Error, Result};
 
 /// Buffered writes are fsynced when no write has come for this long.
@@ -133,14 +133,14 @@ impl Writer {
             Change::Upsert(batch) => {
                 draft.check(self.engine.settings(), &batch)?;
                 let records = batch.len();
-                self.log_change(draft, 0, &[], &batch)?;
+                self.log_change(draft, &Membership::default(), &[], &batch)?;
                 draft.upsert(batch)?;
                 before + records - draft.state.len()
             }
             Change::Delete(selection) => {
                 let rows = draft.state.select(&selection)?;
                 if !rows.is_empty() {
-                    self.log_change(draft, 0, &rows, &Batch::new())?;
+                    self.log_change(draft, &Membership::default(), &rows, &Batch::new())?;
                 }
                 draft.delete(&rows)?
             }
@@ -151,15 +151,15 @@ impl Writer {
         })
     }
 
-    /// Writes a session's part to the log, durably, and applies it to a state that nobody sees yet. `session` 0 is one
-    /// that no other collection takes part in.
-    pub(crate) fn prepare(&mut self, effect: &Effect, session: u128) -> Result<Prepared> {
+    /// Writes a session's part to the log, durably, and applies it to a state that nobody sees yet. A session that no other
+    /// collection takes part in needs no `membership`.
+    pub(crate) fn prepare(&mut self, effect: &Effect, membership: &Membership) -> Result<Prepared> {
         self.check()?;
         let engine = self.engine.clone();
         let mut draft = Draft::new(&engine.state());
         let rows = effect.check(engine.name(), &draft.state)?;
         draft.check(engine.settings(), &effect.batch)?;
-        self.log_change(&mut draft, session, &rows, &effect.batch)?;
+        self.log_change(&mut draft, membership, &rows, &effect.batch)?;
         draft.delete(&rows)?;
         let applied = draft
             .upsert(effect.batch.clone())
@@ -172,7 +172,12 @@ impl Writer {
             return Err(error);
         }
         self.write_log(Durability::Fsync)?;
-        Ok(Prepared(draft.state))
+        Ok(Prepared(Arc::new(draft.state)))
+    }
+
+    /// Has everybody see a prepared state as soon as its session happens.
+    pub(crate) fn stage(&self, Prepared(state): &Prepared, happened: Happened) {
+        self.engine.stage(happened, state.clone());
     }
 
     /// Makes a prepared state the newest.
@@ -196,11 +201,11 @@ impl Writer {
     fn log_change(
         &mut self,
         draft: &mut Draft,
-        session: u128,
+        membership: &Membership,
         deletes: &[i64],
         batch: &Batch,
     ) -> Result<()> {
-        let bytes = wal::change_len(deletes, batch);
+        let bytes = wal::change_len(membership, deletes, batch);
         if bytes > MAX_PAYLOAD {
             return Err(Error::BatchTooLarge {
                 bytes: bytes as u64,
@@ -212,7 +217,7 @@ impl Writer {
         if let Some(log) = log {
             let first_row = draft.state.next_row;
             log.append(draft.state.committed, |out| {
-                wal::encode(out, session, deletes, first_row, batch);
+                wal::encode(out, membership, deletes, first_row, batch);
             });
         }
         Ok(())
@@ -354,7 +359,7 @@ impl Writer {
 }
 
 /// A state that is in the log and not yet published.
-pub(crate) struct Prepared(State);
+pub(crate) struct Prepared(Arc<State>);
 
 impl Prepared {
     pub(crate) fn sequence(&self) -> u64 {

@@ -210,6 +210,38 @@ fn a_change_whose_session_has_no_marker_never_happened() {
 }
 
 #[test]
+fn who_sees_a_session_in_one_collection_sees_it_in_all() {
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+    const SESSIONS: i32 = 400;
+    for (_dir, lake) in lakes() {
+        let all = NAMES.map(|name| collection(&lake, name));
+        let write = |n: i32| {
+            let session = lake.session().unwrap();
+            for name in NAMES {
+                session.upsert(name, batch(&[("counter", n)])).unwrap();
+            }
+            session.commit().unwrap();
+        };
+        write(0);
+        let counter = |docs: &Collection| -> i32 {
+            let (_, metadata) = content(docs).remove(0);
+            let digits = metadata.trim_matches(|c: char| !c.is_ascii_digit());
+            digits.parse().unwrap()
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=SESSIONS).for_each(write));
+            let (mut last, mut turn) = (0, 0);
+            while last < SESSIONS {
+                turn += 1;
+                let now = counter(&all[turn % NAMES.len()]);
+                assert!(now >= last, "{now} after {last}");
+                last = now;
+            }
+        });
+    }
+}
+
+#[test]
 fn a_collection_that_a_session_has_made_is_not_taken_for_one_it_was_about_to_make() {
     let dir = tempfile::tempdir().unwrap();
     let lake = open(dir.path());

@@ -1,10 +1,11 @@
 //! What the handles, the writer, flushes and compactions of a collection share.
 
 mod background;
+mod newest;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread::JoinHandle;
 
 use crate::history::Held;
@@ -18,7 +19,10 @@ use crate::threads::{BackgroundThread, spawn_background};
 use crate::writer::Writer;
 use crate::{Error, Result, flush, refresh};
 
+use newest::Newest;
+
 pub(crate) use background::FLUSH_BYTES;
+pub(crate) use newest::Happened;
 
 /// Log bytes that closing leaves to the next open to replay.
 const CLOSE_BYTES: u64 = 256 << 10;
@@ -43,7 +47,7 @@ pub(crate) struct Engine {
     /// The right to write; gone when the lake is closed. `None` without a directory or for a reader.
     lease: Option<Weak<Lock>>,
     replayed: u64,
-    state: RwLock<Arc<State>>,
+    state: Newest,
     queue: Queue,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held while a generation is made; `None` in memory.
@@ -105,7 +109,7 @@ impl Engine {
             epoch: opened.epoch,
             lease: opened.lease,
             replayed: opened.replayed,
-            state: RwLock::new(Arc::new(opened.state)),
+            state: Newest::new(opened.state),
             queue: Queue::default(),
             writer: Mutex::default(),
             head: Mutex::new(opened.head),
@@ -165,26 +169,23 @@ impl Engine {
 
     /// The newest state.
     pub(crate) fn state(&self) -> Arc<State> {
-        self.state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state.look(Arc::clone)
     }
 
     /// A look at the newest state that cannot end with freeing it, which takes long.
     pub(crate) fn peek<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        self.state.look(|state| look(state))
     }
 
     /// Makes a state the newest. Only for the writer.
-    pub(crate) fn publish(&self, state: State) {
-        let state = Arc::new(state);
-        let before = std::mem::replace(
-            &mut *self.state.write().unwrap_or_else(PoisonError::into_inner),
-            state,
-        );
-        // Freed outside of the lock.
-        drop(before);
+    pub(crate) fn publish(&self, state: impl Into<Arc<State>>) {
+        self.state.publish(state.into());
+    }
+
+    /// Has a state become the newest when a session happens. Only for the writer, which publishes nothing else before that
+    /// is decided.
+    pub(crate) fn stage(&self, happened: Happened, state: Arc<State>) {
+        self.state.stage(happened, state);
     }
 
     pub(crate) fn head(&self) -> MutexGuard<'_, Option<Head>> {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::dir;
 use super::marker::{Marker, Participant};
+use super::{check_reach, dir};
 use crate::wal::{self, LogHeader, Reach, Tail};
 use crate::{Error, Result};
 
@@ -53,6 +53,7 @@ impl Committed {
     fn within(dir: &Path, reach: Option<&Reach>) -> Result<Self> {
         let mut all = HashMap::new();
         let logs = wal::list(dir, 0)?;
+        check_reach(dir, reach, &logs)?;
         if let Some(reach) = reach {
             reach.check_list(dir, &logs)?;
         }

@@ -21,6 +21,9 @@ pub(crate) use marker::{Marker, Participant};
 
 const DIRECTORY: &str = ".sessions";
 
+/// The owner in the header of a log beside which `reach.json` must be: logs of early versions may lack it.
+const OWNER: u32 = 1;
+
 /// Bytes at which the log is made anew, without what is not needed any more.
 const FULL_BYTES: u64 = 1 << 20;
 
@@ -55,6 +58,7 @@ impl Markers {
         if wal::reach_path(&self.dir).exists() {
             return Ok(());
         }
+        check_reach(&self.dir, None, &wal::list(&self.dir, 0)?)?;
         Reach::begin(&self.dir)
     }
 
@@ -107,7 +111,7 @@ fn create(dir: &Path) -> Result<Log> {
     let header = LogHeader {
         epoch: last + 1,
         first_sequence: 1,
-        owner: 0,
+        owner: OWNER,
     };
     let mut log = Log::create(dir, header)?;
     // What cannot be read is reported by the collection that needs it.
@@ -123,6 +127,18 @@ fn create(dir: &Path) -> Result<Log> {
         }
     }
     Ok(log)
+}
+
+/// Whether `reach.json` is there if it must be.
+///
+/// # Errors
+/// `CORRUPT_FILE`.
+fn check_reach(dir: &Path, reach: Option<&Reach>, logs: &[(LogHeader, PathBuf)]) -> Result<()> {
+    let needs_it = |(_, path): &(LogHeader, PathBuf)| wal::owner_in(path) != Some(0);
+    if reach.is_none() && logs.iter().any(needs_it) {
+        return Err(Error::corrupt(&wal::reach_path(dir), "it is missing"));
+    }
+    Ok(())
 }
 
 fn append(log: &mut Log, marker: &Marker) {
@@ -160,7 +176,7 @@ pub(crate) fn prune(lake: &Path) -> Result<()> {
     }
     let is_whole = match Reach::read(&dir) {
         Ok(Some(reach)) => reach.check(&dir).is_ok(),
-        Ok(None) => true,
+        Ok(None) => check_reach(&dir, None, &logs).is_ok(),
         Err(_) => false,
     };
     // What cannot be read is reported by the collection that needs it.

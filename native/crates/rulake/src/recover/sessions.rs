@@ -2,8 +2,9 @@
 //!
 //! Where the log of sessions is damaged, those that the collections' logs tell of are taken to have been committed, as all
 //! but those are that a crash or a conflict has ended. Row numbers show the latter: a session that did not happen has taken
-//! none. They show, too, that a session has happened which the log has lost with its end. And where the log of a collection
-//! has lost its end, the log of sessions tells what was in it.
+//! none. They show, too, that a session has happened which the log has lost with its end. The former, where another
+//! collection lacks its part, which it has before a session is committed. And where the log of a collection has lost its
+//! end, the log of sessions tells what was in it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -15,7 +16,8 @@ use crate::manifest;
 use crate::markers::{self, Committed, Marker, Markers, Participant};
 use crate::name::check_name;
 use crate::ulid::Ulid;
-use crate::{Error, Result, files, load, wal};
+use crate::wal::{self, Membership};
+use crate::{Error, Result, files, load};
 
 /// A collection's part in sessions.
 struct Member {
@@ -23,12 +25,14 @@ struct Member {
     owner: u32,
     /// Sequence of the last change that can be read.
     reached: u64,
+    /// When its newest generation was made, in milliseconds since 1970: that has no part of a session begun later.
+    generation: u64,
     /// Changes that may have to be replayed.
     changes: Vec<Change>,
 }
 
 struct Change {
-    session: u128,
+    membership: Membership,
     sequence: u64,
     fate: Fate,
 }
@@ -56,7 +60,8 @@ pub(super) fn recover(lake: &Path) -> Result<Vec<String>> {
             let is_missed = |member: &&Member| {
                 let mut changes = member.changes.iter();
                 changes.any(|change| {
-                    change.fate == Fate::Happened && !committed.has(change.session, member.owner)
+                    change.fate == Fate::Happened
+                        && !committed.has(change.membership.session, member.owner)
                 })
             };
             if let Some(member) = members.iter().find(is_missed) {
@@ -122,15 +127,16 @@ fn assume(all: &mut BTreeMap<u128, Vec<Participant>>, members: &[Member]) -> usi
     let with = |fate: Fate| -> HashSet<u128> {
         let changes = members.iter().flat_map(|member| &member.changes);
         let changes = changes.filter(|change| change.fate == fate);
-        changes.map(|change| change.session).collect()
+        changes.map(|change| change.membership.session).collect()
     };
     let (happened, refuted) = (with(Fate::Happened), with(Fate::DidNot));
     let before = all.len();
     let known: HashSet<u128> = all.keys().copied().collect();
     for member in members {
         for change in &member.changes {
-            let session = change.session;
-            let is_ended = refuted.contains(&session) && !happened.contains(&session);
+            let session = change.membership.session;
+            let is_refuted = refuted.contains(&session) || is_partial(&change.membership, members);
+            let is_ended = is_refuted && !happened.contains(&session);
             if known.contains(&session) || is_ended || change.fate == Fate::DidNot {
                 continue;
             }
@@ -142,6 +148,19 @@ fn assume(all: &mut BTreeMap<u128, Vec<Participant>>, members: &[Member]) -> usi
         }
     }
     all.len() - before
+}
+
+/// Whether a collection that takes part in a session has no part of it, and so had none when a crash ended it.
+fn is_partial(membership: &Membership, members: &[Member]) -> bool {
+    let began = Ulid::from(membership.session).ms();
+    let mut taking_part = members
+        .iter()
+        .filter(|member| membership.collections.contains(&member.name));
+    taking_part.any(|member| {
+        let mut changes = member.changes.iter();
+        let has_part = changes.any(|change| change.membership.session == membership.session);
+        !has_part && member.generation < began
+    })
 }
 
 /// Puts a new log of sessions in the place of what is there.
@@ -200,6 +219,7 @@ fn member(dir: &Path, name: String) -> Result<Member> {
         name,
         owner: newest.log_owner(dir)?,
         reached: newest.sequence,
+        generation: newest.created,
         changes: Vec::new(),
     };
     // The last of these changes, with their first row each, that no row number has told of yet.
@@ -223,12 +243,12 @@ fn member(dir: &Path, name: String) -> Result<Member> {
                     member.changes[at].fate = fate;
                 }
             }
-            if change.session != 0 && entry.sequence > oldest.sequence {
+            if change.membership.session != 0 && entry.sequence > oldest.sequence {
                 if has_rows {
                     open.push((member.changes.len(), change.first_row));
                 }
                 member.changes.push(Change {
-                    session: change.session,
+                    membership: change.membership,
                     sequence: entry.sequence,
                     fate: Fate::Unknown,
                 });

@@ -1,7 +1,7 @@
 //! Writing a log file.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::reach::Reach;
@@ -199,6 +199,18 @@ impl Log {
             let _ = Reach::new(self.header, self.synced).write(dir);
         }
     }
+}
+
+/// The owner in a log's header; nothing if there is no such header.
+pub(crate) fn owner_in(path: &Path) -> Option<u32> {
+    let mut header = [0; LOG_HEADER];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut header))
+        .ok()?;
+    let [.., a, b, c, d, _, _, _, _] = header;
+    header
+        .starts_with(&MAGIC)
+        .then(|| u32::from_le_bytes([a, b, c, d]))
 }
 
 /// Reads a log's header, which must agree with the file's name.

@@ -32,8 +32,8 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub(crate) use coverage::Coverage;
-pub(crate) use log::{Log, LogHeader, owner};
-pub(crate) use payload::{Change, change_len, decode, encode};
+pub(crate) use log::{Log, LogHeader, owner, owner_in};
+pub(crate) use payload::{Change, Membership, change_len, decode, encode};
 pub(crate) use reach::{Reach, reach_path};
 pub(crate) use record::MAX_PAYLOAD;
 pub(crate) use replay::{Intact, Tail, ends_by, fence, intact, list, read_log};

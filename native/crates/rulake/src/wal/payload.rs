@@ -9,6 +9,10 @@
 //! | 4, 4 | records, dimensions |
 //! | 11 + n each | flags u8 (1 vector, 2 text, 4 metadata), lengths of id u16, text u32, metadata u32, then these bytes |
 //! | 4 each | the vectors, f32 |
+//! | 4 | of a session: collections that take part; absent in changes of early versions |
+//! | 2 + n each | length u16 and name of each |
+
+use std::sync::Arc;
 
 use crate::record::{Batch, Record};
 
@@ -16,25 +20,46 @@ const VECTOR: u8 = 1;
 const TEXT: u8 = 2;
 const METADATA: u8 = 4;
 
+/// The session that a change belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// 0: none.
+    pub(crate) session: u128,
+    /// Names of all collections that take part; empty if that is not known.
+    pub(crate) collections: Arc<[String]>,
+}
+
+impl Membership {
+    fn len(&self) -> usize {
+        if self.session == 0 {
+            return 0;
+        }
+        4 + self
+            .collections
+            .iter()
+            .map(|name| 2 + name.len())
+            .sum::<usize>()
+    }
+}
+
 /// A change read back.
 #[derive(Debug)]
 pub(crate) struct Change {
-    /// 0: none.
-    pub(crate) session: u128,
+    pub(crate) membership: Membership,
     pub(crate) deletes: Vec<i64>,
     pub(crate) first_row: i64,
     pub(crate) batch: Batch,
 }
 
 /// Bytes a change takes.
-pub(crate) fn change_len(deletes: &[i64], batch: &Batch) -> usize {
+pub(crate) fn change_len(membership: &Membership, deletes: &[i64], batch: &Batch) -> usize {
     let part = |part: &Option<Box<str>>| part.as_ref().map_or(0, |text| text.len());
     let records: usize = batch
         .records
         .iter()
         .map(|r| 11 + r.id.len() + part(&r.text) + part(&r.metadata))
         .sum();
-    36 + size_of_val(deletes) + records + batch.vectors.len() * 4
+    36 + size_of_val(deletes) + records + batch.vectors.len() * 4 + membership.len()
 }
 
 #[expect(
@@ -43,13 +68,13 @@ pub(crate) fn change_len(deletes: &[i64], batch: &Batch) -> usize {
 )]
 pub(crate) fn encode(
     out: &mut Vec<u8>,
-    session: u128,
+    membership: &Membership,
     deletes: &[i64],
     first_row: i64,
     batch: &Batch,
 ) {
-    out.reserve(change_len(deletes, batch));
-    out.extend_from_slice(&session.to_le_bytes());
+    out.reserve(change_len(membership, deletes, batch));
+    out.extend_from_slice(&membership.session.to_le_bytes());
     out.extend_from_slice(&(deletes.len() as u32).to_le_bytes());
     for row in deletes {
         out.extend_from_slice(&row.to_le_bytes());
@@ -81,6 +106,13 @@ pub(crate) fn encode(
         .as_chunks_mut::<4>();
     for (slot, x) in slots.iter_mut().zip(&batch.vectors) {
         *slot = x.to_le_bytes();
+    }
+    if membership.session != 0 {
+        out.extend_from_slice(&(membership.collections.len() as u32).to_le_bytes());
+        for name in &*membership.collections {
+            out.extend_from_slice(&(name.len() as u16).to_le_bytes());
+            out.extend_from_slice(name.as_bytes());
+        }
     }
 }
 
@@ -132,8 +164,18 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Change> {
         .iter()
         .map(|x| f32::from_le_bytes(*x))
         .collect();
+    let mut collections = Vec::new();
+    if session != 0 && !input.0.is_empty() {
+        for _ in 0..input.u32()? {
+            let length = usize::from(u16::from_le_bytes(input.array()?));
+            collections.push(input.text(length)?.into());
+        }
+    }
     input.0.is_empty().then_some(Change {
-        session,
+        membership: Membership {
+            session,
+            collections: collections.into(),
+        },
         deletes,
         first_row,
         batch,

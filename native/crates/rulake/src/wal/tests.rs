@@ -188,18 +188,26 @@ proptest! {
         deletes in prop::collection::vec(any::<i64>(), 0..50),
         first in any::<i64>(),
         session in any::<u128>(),
+        collections in prop::collection::vec("[a-zä]{1,9}", 0..4),
     ) {
+        let membership = Membership {
+            session,
+            collections: if session == 0 { Vec::new() } else { collections }.into(),
+        };
         let mut bytes = Vec::new();
-        encode(&mut bytes, session, &deletes, first, &batch);
-        prop_assert_eq!(bytes.len(), change_len(&deletes, &batch));
+        encode(&mut bytes, &membership, &deletes, first, &batch);
+        prop_assert_eq!(bytes.len(), change_len(&membership, &deletes, &batch));
         let read = decode(&bytes).unwrap();
-        prop_assert_eq!((read.first_row, read.session), (first, session));
+        prop_assert_eq!(read.first_row, first);
+        prop_assert_eq!(&read.membership, &membership);
         prop_assert_eq!(&read.deletes, &deletes);
         prop_assert_eq!(&read.batch.records, &batch.records);
         prop_assert_eq!(&read.batch.vectors, &batch.vectors);
         prop_assert_eq!(read.batch.dimensions, batch.dimensions);
+        // Changes of early versions end with the vectors.
+        let early = change_len(&Membership::default(), &deletes, &batch);
         for cut in 0..bytes.len() {
-            prop_assert!(decode(&bytes[..cut]).is_none());
+            prop_assert_eq!(decode(&bytes[..cut]).is_some(), cut == early);
         }
     }
 

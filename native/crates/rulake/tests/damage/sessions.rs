@@ -143,3 +143,154 @@ fn a_part_is_never_taken_for_the_whole() {
     }
     assert!(refused > 10 && told_of > 10, "{refused} {told_of}");
 }
+
+/// Copies of a lake before and after a session over `names`, as crashes leave them.
+fn around(dir: &Path, names: &[&str]) -> [PathBuf; 2] {
+    let live = dir.join("live");
+    let lake = Lake::open(&live, LakeOptions::default()).unwrap();
+    let write = || {
+        let session = lake.session().unwrap();
+        for name in names {
+            let count = session.upsert(name, records(&["first", "second"]));
+            count.unwrap();
+        }
+        session.commit().unwrap();
+    };
+    write();
+    let places = [dir.join("before"), dir.join("after")];
+    copy(&live, &places[0]);
+    let selection = Selection::Ids(vec!["first".into()]);
+    let session = lake.session().unwrap();
+    for name in names {
+        session.delete(name, &selection).unwrap();
+    }
+    session.commit().unwrap();
+    copy(&live, &places[1]);
+    lake.close().unwrap();
+    places
+}
+
+fn replace(from: &Path, to: &Path, part: &str) {
+    fs::remove_dir_all(to.join(part)).unwrap();
+    copy(&from.join(part), &to.join(part));
+}
+
+fn lengths(lake: &Lake, names: &[&str]) -> Result<Vec<usize>> {
+    let collection = |name: &&str| lake.collection(name, CollectionOptions::default());
+    let collections = names.iter().map(collection).collect::<Result<Vec<_>>>()?;
+    for collection in &collections {
+        assert_eq!(collection.verify(None)?.problems, []);
+    }
+    Ok(collections.iter().map(rulake::Collection::len).collect())
+}
+
+#[test]
+fn what_a_crash_has_ended_is_not_recovered_by_halves() {
+    let names = ["a", "b", "c"];
+    let dir = tempfile::tempdir().unwrap();
+    let [before, after] = around(dir.path(), &names);
+    for prepared in 0..=names.len() {
+        for damage in ["reach.json", "log", ""] {
+            let place = dir.path().join("place");
+            let _ = fs::remove_dir_all(&place);
+            copy(&after, &place);
+            // Killed before the session was committed.
+            replace(&before, &place, ".sessions");
+            for name in &names[prepared..] {
+                replace(&before, &place, &format!("{name}/wal"));
+            }
+            let lake = Lake::open(&place, LakeOptions::read_only()).unwrap();
+            assert_eq!(lengths(&lake, &names).unwrap(), [2, 2, 2]);
+            drop(lake);
+            let sessions = place.join(".sessions");
+            for file in files(&sessions) {
+                if file.to_string_lossy().ends_with(damage) {
+                    fs::write(file, "{}").unwrap();
+                }
+            }
+            let recover = LakeOptions {
+                recover: true,
+                ..LakeOptions::default()
+            };
+            let lake = Lake::open(&place, recover).unwrap();
+            let found = lengths(&lake, &names).unwrap();
+            let is_whole = prepared == names.len() && found == [1, 1, 1];
+            assert!(
+                found == [2, 2, 2] || is_whole,
+                "{prepared} {damage}: {found:?}"
+            );
+            lake.close().unwrap();
+            let lake = Lake::open(&place, LakeOptions::default()).unwrap();
+            assert_eq!(lengths(&lake, &names).unwrap(), found);
+        }
+    }
+}
+
+#[test]
+fn what_tells_how_far_the_log_of_sessions_reaches_is_missed() {
+    let names = ["a", "b"];
+    let dir = tempfile::tempdir().unwrap();
+    let [_, place] = around(dir.path(), &names);
+    let lake = Lake::open(&place, LakeOptions::default()).unwrap();
+    let a = lake.collection("a", CollectionOptions::default()).unwrap();
+    a.compact().unwrap();
+    lake.close().unwrap();
+    let sessions = place.join(".sessions");
+    let reach = sessions.join("reach.json");
+    fs::remove_file(&reach).unwrap();
+    for step in 0..3 {
+        for options in [LakeOptions::read_only(), LakeOptions::default()] {
+            let lake = Lake::open(&place, options).unwrap();
+            let a = lake.collection("a", CollectionOptions::default()).unwrap();
+            let problems = a.verify(None).unwrap().problems;
+            assert!(
+                problems
+                    .iter()
+                    .any(|problem| problem.path.starts_with(&sessions)),
+                "{step}: {problems:?}"
+            );
+            let b = lake.collection("b", CollectionOptions::default());
+            assert_eq!(b.err().unwrap().code(), "CORRUPT_FILE", "{step}");
+            // A new session must not make a file that hides the loss.
+            if !options.read_only {
+                let session = lake.session().unwrap();
+                session.upsert("a", records(&["x"])).unwrap();
+                session.upsert("new", records(&["x"])).unwrap();
+                assert_eq!(session.commit().unwrap_err().code(), "CORRUPT_FILE");
+                assert!(!reach.exists());
+            }
+            let _ = lake.close();
+        }
+        let log = files(&sessions).remove(0);
+        let file = fs::File::options().write(true).open(log).unwrap();
+        file.set_len([32, 0][step.min(1)]).unwrap();
+    }
+    let recover = LakeOptions {
+        recover: true,
+        ..LakeOptions::default()
+    };
+    let lake = Lake::open(&place, recover).unwrap();
+    assert_eq!(lengths(&lake, &names).unwrap(), [1, 1]);
+}
+
+#[test]
+fn a_reader_looks_again_at_a_session_that_was_not_decided() {
+    let dir = tempfile::tempdir().unwrap();
+    let [before, after] = around(dir.path(), &["a", "b"]);
+    let place = dir.path().join("place");
+    copy(&after, &place);
+    replace(&before, &place, ".sessions");
+    let lake = Lake::open(&place, LakeOptions::read_only()).unwrap();
+    let [a, b] =
+        ["a", "b"].map(|name| lake.collection(name, CollectionOptions::default()).unwrap());
+    for _ in 0..2 {
+        assert!(!a.refresh().unwrap() && !b.refresh().unwrap());
+        assert_eq!((a.len(), b.len()), (2, 2));
+    }
+    replace(&after, &place, ".sessions");
+    for collection in [a, b] {
+        assert!(collection.refresh().unwrap());
+        assert_eq!(collection.len(), 1);
+        assert!(!collection.refresh().unwrap());
+    }
+}
