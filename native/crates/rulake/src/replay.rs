@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::draft::Draft;
 use crate::error::IoContext;
-use crate::markers::Committed;
+use crate::markers::{self, Committed};
 use crate::options::Settings;
 use crate::state::State;
 use crate::wal::{self, Change};
@@ -120,7 +120,11 @@ pub(crate) fn replay(
             };
             let change = wal::decode(entry.payload).ok_or_else(wrong)?;
             replay
-                .next(change, entry.committed)?
+                .next(Read {
+                    change,
+                    committed: entry.committed,
+                    epoch: header.epoch,
+                })?
                 .then_some(())
                 .ok_or_else(wrong)
         })?;
@@ -171,8 +175,15 @@ struct Replay<'a> {
     /// Sessions that are known to be committed.
     committed: Committed,
     /// The last change, if its session may or may not have been committed.
-    undecided: Option<(Change, u64)>,
+    undecided: Option<Read>,
     last: u64,
+}
+
+/// A change, and of which writer.
+struct Read {
+    change: Change,
+    committed: u64,
+    epoch: u64,
 }
 
 impl Replay<'_> {
@@ -182,37 +193,51 @@ impl Replay<'_> {
     }
 
     /// Takes the next change; `false` if it cannot follow what is there.
-    fn next(&mut self, change: Change, committed: u64) -> Result<bool> {
+    fn next(&mut self, read: Read) -> Result<bool> {
+        if let Some(before) = &self.undecided {
+            if read.change.gives_up(&before.change) {
+                self.draft.advance_to(before.committed);
+                self.draft.advance_to(read.committed);
+                self.undecided = None;
+                return Ok(true);
+            }
+            let names_all = !before.change.membership.collections.is_empty();
+            let session = before.change.membership.session;
+            if names_all && before.epoch == read.epoch && !self.is_committed(session)? {
+                let reason = "it lacks a session that a collection has written on after";
+                return Err(Error::corrupt(&markers::dir(self.lake), reason));
+            }
+        }
         if !self.decide()? {
             return Ok(false);
         }
-        if change.membership.session == 0 {
-            return self.apply(change, committed);
+        if read.change.membership.session == 0 {
+            return self.apply(read.change, read.committed);
         }
-        self.undecided = Some((change, committed));
+        self.undecided = Some(read);
         // A state in the past has been decided about.
         Ok(self.reached() < self.last || self.decide()?)
     }
 
     /// What comes after a change of a session was written when the session had been committed, or given up.
     fn decide(&mut self) -> Result<bool> {
-        let Some((change, committed)) = self.undecided.take() else {
+        let Some(read) = self.undecided.take() else {
             return Ok(true);
         };
-        if self.is_committed(change.membership.session)? {
-            return self.apply(change, committed);
+        if self.is_committed(read.change.membership.session)? {
+            return self.apply(read.change, read.committed);
         }
-        self.draft.advance_to(committed);
+        self.draft.advance_to(read.committed);
         Ok(true)
     }
 
     /// For a writer, a session that is not committed never will be; another process may be about to commit it. Whether that
     /// is so of the last change, which then counts for nothing yet.
     fn end(&mut self, mode: Mode) -> Result<bool> {
-        let Some((change, _)) = &self.undecided else {
+        let Some(read) = &self.undecided else {
             return Ok(false);
         };
-        let session = change.membership.session;
+        let session = read.change.membership.session;
         if !matches!(mode, Mode::Read | Mode::Follow) || self.is_committed(session)? {
             return Ok(false);
         }

@@ -314,7 +314,7 @@ impl Waiting {
             let _ = prepared.send(Ok(draft.sequence()));
             let result = match decision.recv() {
                 Ok(Decision::Commit) => Ok(writer.publish_prepared(draft)),
-                Ok(Decision::Abort) => Ok(writer.abort_prepared(&draft)),
+                Ok(Decision::Abort) => writer.abort_prepared(&draft, membership.session),
                 Err(_) => {
                     let error = Error::Internal("a session was neither committed nor ended".into());
                     writer.poison(&error);

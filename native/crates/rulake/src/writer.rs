@@ -188,13 +188,21 @@ impl Writer {
         snapshot
     }
 
-    /// Passes over a prepared change, which the log has and nobody will ever see.
-    pub(crate) fn abort_prepared(&mut self, Prepared(state): &Prepared) -> SnapshotId {
+    /// Passes over a prepared change, which the log has and nobody will ever see, and says so there.
+    pub(crate) fn abort_prepared(
+        &mut self,
+        Prepared(state): &Prepared,
+        session: u128,
+    ) -> Result<SnapshotId> {
         let mut draft = Draft::new(&self.engine.state());
         draft.advance_to(state.committed);
+        let given_up = Membership::given_up(session);
+        self.log_change(&mut draft, &given_up, &[], &Batch::new())?;
+        // Durable with what follows: without that, it is not needed.
+        self.write_log(Durability::Buffered)?;
         let snapshot = draft.state.snapshot();
         self.engine.publish(draft.state);
-        snapshot
+        Ok(snapshot)
     }
 
     /// Counts a change, and appends it to the log's buffer if the collection is on disk.

@@ -1,5 +1,7 @@
 //! Sessions, snapshots, history, and readers that follow a writer.
 
+mod directory;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -238,6 +240,47 @@ fn who_sees_a_session_in_one_collection_sees_it_in_all() {
                 last = now;
             }
         });
+    }
+}
+
+#[test]
+fn a_session_that_was_given_up_late_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path());
+    let (a, b) = (collection(&lake, "a"), collection(&lake, "b"));
+    put(&b, "x", 0);
+    let mut committed = 0;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for n in 0..300 {
+                put(&b, "x", n);
+            }
+        });
+        // Most conflicts are found before anything is written, some when `a` has its part already.
+        while !writer.is_finished() {
+            let session = lake.session().unwrap();
+            let id = format!("s{committed}");
+            session.upsert("a", batch(&[(&*id, 1)])).unwrap();
+            session
+                .delete("a", &Selection::Ids(vec!["gone".into()]))
+                .unwrap();
+            session.upsert("b", batch(&[("x", -1)])).unwrap();
+            match session.commit() {
+                Ok(_) => committed += 1,
+                Err(error) => assert_eq!(error.code(), "CONFLICT"),
+            }
+        }
+    });
+    put(&a, "last", 1);
+    assert_eq!(a.len(), committed + 1);
+    // As if the process had died.
+    let copy = dir.path().join("copy");
+    directory::copy(dir.path(), &copy);
+    for options in [LakeOptions::read_only(), LakeOptions::default()] {
+        let again = Lake::open(&copy, options).unwrap();
+        let (a, b) = (collection(&again, "a"), collection(&again, "b"));
+        assert_eq!((a.len(), b.len()), (committed + 1, 1));
+        assert_eq!(a.verify(None).unwrap().problems, []);
     }
 }
 

@@ -224,6 +224,8 @@ fn member(dir: &Path, name: String) -> Result<Member> {
     };
     // The last of these changes, with their first row each, that no row number has told of yet.
     let mut open: Vec<(usize, i64)> = Vec::new();
+    // The change before, and its writer, if that was one of these.
+    let mut before: Option<(usize, u64)> = None;
     let logs = wal::list(&wal::dir(dir), 0)?;
     for (header, path) in &logs {
         let fence = wal::fence(&logs, *header);
@@ -232,6 +234,18 @@ fn member(dir: &Path, name: String) -> Result<Member> {
                 return Ok(());
             };
             member.reached = member.reached.max(entry.sequence);
+            if let Some((at, epoch)) = before.take()
+                && let Some(last) = member.changes.get_mut(at)
+                && epoch == header.epoch
+            {
+                if change.membership == Membership::given_up(last.membership.session) {
+                    last.fate = Fate::DidNot;
+                    return Ok(());
+                }
+                if !last.membership.collections.is_empty() {
+                    last.fate = Fate::Happened;
+                }
+            }
             let has_rows = !change.batch.is_empty();
             if has_rows {
                 for (at, row) in open.drain(..) {
@@ -247,6 +261,7 @@ fn member(dir: &Path, name: String) -> Result<Member> {
                 if has_rows {
                     open.push((member.changes.len(), change.first_row));
                 }
+                before = Some((member.changes.len(), header.epoch));
                 member.changes.push(Change {
                     membership: change.membership,
                     sequence: entry.sequence,

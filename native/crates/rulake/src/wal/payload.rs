@@ -30,6 +30,15 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
+    /// What follows the change of a session that was given up by the same writer. Where the membership of the change names
+    /// collections, anything else that follows shows that the session has happened.
+    pub(crate) fn given_up(session: u128) -> Self {
+        Self {
+            session,
+            collections: Arc::default(),
+        }
+    }
+
     fn len(&self) -> usize {
         if self.session == 0 {
             return 0;
@@ -49,6 +58,15 @@ pub(crate) struct Change {
     pub(crate) deletes: Vec<i64>,
     pub(crate) first_row: i64,
     pub(crate) batch: Batch,
+}
+
+impl Change {
+    /// Whether this says that the session of the change before was given up: it has that session, and nothing else.
+    pub(crate) fn gives_up(&self, before: &Self) -> bool {
+        self.membership == Membership::given_up(before.membership.session)
+            && self.deletes.is_empty()
+            && self.batch.is_empty()
+    }
 }
 
 /// Bytes a change takes.
