@@ -60,22 +60,35 @@ export function suggestion(word: string, candidates: Iterable<string>): string {
 export function checkOptions(given: unknown, allowed: readonly string[], where: string): void {
   if (given === undefined) return;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw invalidOption(where, "options", "an object", given);
+    throw invalidOption(where, "options", "an object", given, listing(allowed));
   }
   for (const name of Object.keys(given)) {
     if (allowed.includes(name)) continue;
     throw new ConfigError(`${where}: unknown option '${name}'${suggestion(name, allowed)}`, {
       code: "UNKNOWN_OPTION",
       context: { option: name, allowed: [...allowed] },
+      hint: listing(allowed),
     });
   }
 }
 
+/** What may be given, for a hint. */
+function listing(allowed: readonly string[]): string {
+  return allowed.length === 1 ? `The only option is ${allowed[0]}.` : `Options are ${allowed.join(", ")}.`;
+}
+
 /** The error for an option of the wrong type or range: `INVALID_OPTION`. */
-export function invalidOption(where: string, option: string, expected: string, given: unknown): ConfigError {
+export function invalidOption(
+  where: string,
+  option: string,
+  expected: string,
+  given: unknown,
+  hint?: string,
+): ConfigError {
   return new ConfigError(`${where}: '${option}' must be ${expected}, not ${describe(given)}`, {
     code: "INVALID_OPTION",
     context: { option, expected },
+    hint,
   });
 }
 

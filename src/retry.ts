@@ -41,7 +41,7 @@ export async function withRetry<T>(
   fn: (attempt: number) => T | PromiseLike<T>,
   policy: RetryPolicy = {},
 ): Promise<T> {
-  check(policy);
+  check(fn, policy);
   const { transientDelaysMs = [1000, 2000, 4000], infrastructureDelaysMs = [1000], jitter = 0.5 } = policy;
   const used = { transient: 0, infrastructure: 0, permanent: 0 };
   const delays = { transient: transientDelaysMs, infrastructure: infrastructureDelaysMs, permanent: [] };
@@ -77,8 +77,11 @@ const names = [
   "onRetry",
 ];
 
-function check(policy: RetryPolicy): void {
+function check(fn: unknown, policy: RetryPolicy): void {
   const where = "withRetry()";
+  if (typeof fn !== "function") {
+    throw invalidOption(where, "fn", "a function", fn, "Write withRetry(() => the call, policy).");
+  }
   checkOptions(policy, names, where);
   checkSignal(policy.signal, where);
   for (const option of ["transientDelaysMs", "infrastructureDelaysMs"] as const) {
@@ -91,7 +94,7 @@ function check(policy: RetryPolicy): void {
   if (!(typeof jitter === "number" && jitter >= 0 && jitter <= 1)) {
     throw invalidOption(where, "jitter", "a number from 0 to 1", jitter);
   }
-  for (const option of ["classify", "onRetry"] as const) {
+  for (const option of ["isRetryable", "classify", "onRetry"] as const) {
     const given: unknown = policy[option];
     if (given !== undefined && typeof given !== "function")
       throw invalidOption(where, option, "a function", given);

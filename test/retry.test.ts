@@ -114,9 +114,17 @@ describe("withRetry", () => {
       { signal: {} },
       { classify: "transient" },
       { onRetry: 1 },
+      { isRetryable: true },
     ]) {
       expect(await code(policy), JSON.stringify(policy)).toBe("INVALID_OPTION");
     }
     expect(work).not.toHaveBeenCalled();
+    for (const none of [5, undefined, {}]) {
+      await expect(withRetry(none as never)).rejects.toMatchObject({
+        name: "ConfigError",
+        code: "INVALID_OPTION",
+        message: expect.stringContaining("'fn' must be a function"),
+      });
+    }
   });
 });

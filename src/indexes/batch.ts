@@ -1,6 +1,7 @@
 import type { BatchHits } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { isTurnOver, nextTurn } from "../turns.js";
+import { callNative } from "./failure.js";
 
 /** Places copied out of the native side in one turn of the event loop: 768 KiB. */
 const piece = 1 << 16;
@@ -29,13 +30,14 @@ export function checkPlaces(places: number, where: string): void {
 }
 
 /** Copies the answers out, in pieces that do not hold up the event loop. */
-export async function readBatch(hits: BatchHits): Promise<BatchResult> {
-  const { k, length } = hits;
+export async function readBatch(hits: BatchHits, where: string): Promise<BatchResult> {
+  const { k, length } = callNative(where, () => ({ k: hits.k, length: hits.length }));
   const ids = new Float64Array(length);
   const distances = new Float32Array(length);
   for (let start = 0; start < length; start += piece) {
     if (isTurnOver()) await nextTurn();
-    hits.read(start, ids.subarray(start, start + piece), distances.subarray(start, start + piece));
+    const end = start + piece;
+    callNative(where, () => hits.read(start, ids.subarray(start, end), distances.subarray(start, end)));
   }
   return { ids, distances, k };
 }

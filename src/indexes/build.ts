@@ -65,9 +65,9 @@ export async function openNativeKind(
 ): Promise<NativeIndex> {
   const where = `${kind}.load`;
   const index = await openNative(path, options, where);
-  const found = index.info().kind;
+  const { kind: found } = callNative(where, () => index.info());
   if (found === kind) return index;
-  index.close();
+  callNative(where, () => index.close());
   throw new IndexError(`${where}: ${String(path)} holds a ${found}`, {
     code: "INDEX_KIND_MISMATCH",
     context: { path: String(path), expected: kind, got: found },

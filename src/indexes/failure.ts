@@ -19,6 +19,9 @@ const hints: Readonly<Record<string, string>> = {
   UNSUPPORTED_FORMAT:
     "Only files written by save(), by this or an older version, and rbpx files can be loaded.",
   NO_RAW_VECTORS: "RabitqPlusIndex and FlatF32Index keep the vectors.",
+  CLOSED: "Open it again; close() only once nothing needs it any more.",
+  COLLECTION_MISMATCH:
+    "Leave the option out to accept what is stored, or make the collection anew with lake.replace().",
   NOT_FINITE: "Look for NaN or Infinity where the vector was made, such as a division by a zero norm.",
 };
 

@@ -3,7 +3,7 @@ import type { InputBuffer } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { native } from "../native.js";
 import { isTurnOver, nextTurn } from "../turns.js";
-import { callNative } from "./failure.js";
+import { callNative, fromNative } from "./failure.js";
 import { countIds, type IdFilter, isId, toId } from "./ids.js";
 import type { JobSteps } from "./job.js";
 import { unshared } from "./vectors.js";
@@ -50,7 +50,7 @@ export async function copyInput(input: Input, where: string, steps?: JobSteps): 
   if (ids !== undefined) {
     if (idCount > fewIds && isTurnOver()) await nextTurn();
     for (const next of idPieces(ids, idCount, idsName, where)) {
-      buffer.appendIds(next);
+      callNative(where, () => buffer.appendIds(next));
       if (next.length === idPiece) {
         await nextTurn();
         steps?.step({ phase: "copy", done: 0, total: numbers / dimensions });
@@ -65,7 +65,7 @@ export async function copyInput(input: Input, where: string, steps?: JobSteps): 
 export function copyIdsNow(ids: IdFilter, name: string, where: string): InputBuffer {
   const count = countIds(ids, name, where);
   const buffer = callNative(where, () => new (native().InputBuffer)(0, count));
-  for (const piece of idPieces(ids, count, name, where)) buffer.appendIds(piece);
+  for (const piece of idPieces(ids, count, name, where)) callNative(where, () => buffer.appendIds(piece));
   return buffer;
 }
 
@@ -79,21 +79,31 @@ async function copyVectors(
   const { length } = vectors;
   let room = 0;
   // Below that, another thread costs more than it saves.
-  let more = length > roomAhead ? buffer.makeRoom(0, roomAhead) : undefined;
+  let more = length > roomAhead ? makeRoom(buffer, 0, where) : undefined;
   for (let start = 0; start < length; start += vectorPiece) {
     if (start > 0) {
       if (start >= room) {
         await more;
         room += roomAhead;
-        more = room < length ? buffer.makeRoom(room, room + roomAhead) : undefined;
+        more = room < length ? makeRoom(buffer, room, where) : undefined;
       }
       await nextTurn();
       steps?.step({ phase: "copy", done: Math.floor(start / dimensions), total: length / dimensions });
       if (vectors.length !== length) throw changed(where, "vectors");
     }
-    buffer.appendVectors(unshared(vectors.subarray(start, start + vectorPiece)));
+    const piece = unshared(vectors.subarray(start, start + vectorPiece));
+    callNative(where, () => buffer.appendVectors(piece));
   }
   steps?.step({ phase: "copy", done: length / dimensions, total: length / dimensions });
+}
+
+/** Finds memory for the numbers from `from` on. */
+async function makeRoom(buffer: InputBuffer, from: number, where: string): Promise<void> {
+  try {
+    await buffer.makeRoom(from, from + roomAhead);
+  } catch (error) {
+    throw fromNative(error, where);
+  }
 }
 
 /** Checked ids in views of one scratch array, each to be used before the next is asked for. */

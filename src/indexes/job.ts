@@ -2,7 +2,7 @@ import type { JobControl } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
 import { warnOfLateFailure } from "../late-failure.js";
 import { native } from "../native.js";
-import { type Family, fromNative } from "./failure.js";
+import { callNative, type Family, fromNative } from "./failure.js";
 import { type Progress, ProgressReporter, progressIntervalMs } from "./progress.js";
 
 /** How a caller watches and stops a call that may take long. */
@@ -77,7 +77,7 @@ async function watch<T>(
   { where, family, signal, reporter, changes }: Watch,
   start: (control: JobControl) => Promise<T>,
 ): Promise<T> {
-  const control = new (native().JobControl)(reporter !== undefined);
+  const control = callNative(where, () => new (native().JobControl)(reporter !== undefined), family);
   const thrown: unknown[] = [];
   const report = () => {
     if (thrown.length > 0) return;

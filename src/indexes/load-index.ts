@@ -1,5 +1,6 @@
 import { openNative } from "./build.js";
 import type { IndexKind, LoadOptions } from "./build-options.js";
+import { callNative } from "./failure.js";
 import { FlatF32Index } from "./flat-f32-index.js";
 import { RabitqAsymIndex } from "./rabitq-asym-index.js";
 import { RabitqIndex } from "./rabitq-index.js";
@@ -15,6 +16,8 @@ const classes = { FlatF32Index, RabitqIndex, RabitqPlusIndex, RabitqAsymIndex, R
  * @throws {@link IndexError} `FILE_NOT_FOUND`, `IO`, `UNSUPPORTED_FORMAT`, `CORRUPT_FILE`
  */
 export async function loadIndex(path: string | URL, options?: LoadOptions): Promise<VectorIndex> {
-  const handle = await openNative(path, options, "loadIndex");
-  return classes[handle.info().kind as IndexKind].wrap(handle);
+  const where = "loadIndex";
+  const handle = await openNative(path, options, where);
+  const { kind } = callNative(where, () => handle.info());
+  return classes[kind as IndexKind].wrap(handle);
 }

@@ -1,5 +1,6 @@
 import type { NativeIndex } from "../../native/binding.js";
 import { IndexError } from "../errors.js";
+import { callNative } from "./failure.js";
 
 /**
  * The native part of an index until it is closed. Calls that were begun before are finished: what they hold is let go
@@ -54,6 +55,6 @@ export class NativeHandle {
   }
 
   #letGo(): void {
-    if (this.#closed && this.#holders === 0) this.#native.close();
+    if (this.#closed && this.#holders === 0) callNative("VectorIndex.close", () => this.#native.close());
   }
 }

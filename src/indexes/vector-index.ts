@@ -46,7 +46,7 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
   protected constructor(handle: unknown) {
     const index = handle as NativeIndex;
     this.#native = new NativeHandle(index);
-    this.#info = index.info();
+    this.#info = callNative("VectorIndex", () => index.info());
     this.dimensions = this.#info.dimensions;
     this.metric = this.#info.metric as Metric;
   }
@@ -169,7 +169,8 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
     return this.#native.hold(where, async (index) => {
       const parameters = toSearchParameters(k, options, where);
       const rows = countRows(queries, this.dimensions, "queries", where);
-      checkPlaces(rows * Math.min(k, index.size()), where);
+      const size = callNative(where, () => index.size());
+      checkPlaces(rows * Math.min(k, size), where);
       const ids = options?.filterIds;
       const hits = await runJob(
         where,
@@ -181,7 +182,7 @@ export abstract class VectorIndex implements Disposable, AsyncDisposable {
           ]),
         ([input, filter], control) => index.searchBatch(input, parameters, filter, control),
       );
-      return readBatch(hits);
+      return readBatch(hits, where);
     });
   }
 

@@ -1,29 +1,26 @@
 /**
- * The items of an async iterable until a signal aborts, which also ends the wait for the next one. Asking for items then
- * rejects with the signal's reason. To be read to its end or left as `for await` does: it listens to the signal until then.
+ * The items of an async iterator until a signal aborts, which also ends the wait for the next one. Asking for items then
+ * rejects with the signal's reason. To be read to its end or left by `return`: it listens to the signal until then.
  */
-export class Abortable<T> implements AsyncIterableIterator<T> {
+export class Abortable<T> implements AsyncIterator<T> {
   readonly #items: AsyncIterator<T>;
   readonly #signal: AbortSignal;
   /** Ends the wait under way. */
   #reject: ((reason: unknown) => void) | undefined;
   readonly #stop = () => this.#reject?.(this.#signal.reason);
 
-  constructor(source: AsyncIterable<T>, signal: AbortSignal) {
-    this.#items = source[Symbol.asyncIterator]();
+  constructor(items: AsyncIterator<T>, signal: AbortSignal) {
+    this.#items = items;
     this.#signal = signal;
     // One for all items: thousands of them would be added and removed otherwise.
     signal.addEventListener("abort", this.#stop, { once: true });
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
   async next(): Promise<IteratorResult<T>> {
     try {
       const item = await this.#unlessAborted(() => this.#items.next());
-      if (item.done) this.#end();
+      // It may be no object at all, which is for the reader to find.
+      if (item?.done) this.#end();
       return item;
     } catch (error) {
       this.#end();

@@ -7,7 +7,7 @@ import { checkOptions, checkSignal, invalidOption, oneOf } from "../options.js";
 import { type BundleInfo, toBundleInfo } from "./bundle-info.js";
 import { type BundlePublicKey, checkSignature, toPublicKey } from "./bundle-key.js";
 import { Collection } from "./collection.js";
-import { lakeCall } from "./native-call.js";
+import { lakeCall, lakeCallNow } from "./native-call.js";
 import { toBundlePath } from "./publish-bundle.js";
 
 /** What a bundle must be; checked before any of its content is read. */
@@ -55,6 +55,11 @@ export class BundleCollection<Meta extends object = Record<string, unknown>> ext
     this.bundle = bundle;
   }
 
+  /** @internal */
+  protected override get reopening(): string {
+    return "RuLake.openBundle() opens it again; close() only once nothing needs it any more.";
+  }
+
   /** @throws {@link LakeError} `READ_ONLY` */
   override async upsert(): Promise<never> {
     throw readOnly("upsert");
@@ -93,11 +98,12 @@ export async function openBundle<Meta extends object>(
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     const bundle = await lakeCall(where, undefined, () => native().readBundle(dir));
-    const facts = bundle.facts();
+    const facts = lakeCallNow(where, () => bundle.facts());
     const publicKey = check(facts, expected, dir, where);
     try {
       const handle = await load(bundle, parameters, signal, where);
-      return new BundleCollection<Meta>(handle, toBundleInfo(facts, dir, publicKey));
+      const info = toBundleInfo(facts, dir, publicKey);
+      return lakeCallNow(where, () => new BundleCollection<Meta>(handle, info));
     } catch (error) {
       // A publication takes the files of the one before away.
       const gone = LakeError.isInstance(error) && error.code === "FILE_NOT_FOUND" && attempt < ATTEMPTS;
@@ -117,7 +123,7 @@ function load(
 
 async function isCurrent(facts: BundleFacts, dir: string, where: string): Promise<boolean> {
   const now = await lakeCall(where, undefined, () => native().readBundle(dir));
-  return now.facts().witness === facts.witness;
+  return lakeCallNow(where, () => now.facts()).witness === facts.witness;
 }
 
 function toLoadParameters(options: OpenBundleOptions, where: string): LoadParameters {
@@ -178,6 +184,7 @@ function check(facts: BundleFacts, expected: Expected, dir: string, where: strin
     throw new LakeError(`${where}: the bundle in ${dir} has ${option} ${stored}, not ${asked}`, {
       code: "COLLECTION_MISMATCH",
       context: { path: dir, option, stored, asked },
+      hint: `Leave expect.${option} out to accept what the bundle has, if you trust its publisher.`,
     });
   }
   return publicKey;

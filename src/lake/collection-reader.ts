@@ -8,7 +8,7 @@ import { explainSearch } from "./explain.js";
 import type { Filter } from "./filter.js";
 import { toFilterJson } from "./filter-json.js";
 import { copyIds } from "./ids.js";
-import { invalidArgument, lakeCall } from "./native-call.js";
+import { invalidArgument, lakeCall, lakeCallNow, lakeClosed } from "./native-call.js";
 import { type Include, readRecords, SCAN_BYTES, toInclude } from "./record-reader.js";
 import type {
   CollectionHit,
@@ -46,6 +46,8 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
 
   /** @internal What is closed, as an error calls it. */
   protected abstract get what(): string;
+  /** @internal How to get another one. */
+  protected abstract get reopening(): string;
   /** @internal A call as users write it. */
   protected abstract where(method: string): string;
 
@@ -57,7 +59,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   /** @internal The native handle, unless it or the lake is closed. */
   protected open(method: string): NativeCollection {
     this.#checkOpen(method, this.#closed);
-    if (!this.isGone(this.#native)) return this.#native;
+    if (!lakeCallNow(this.where(method), () => this.isGone(this.#native))) return this.#native;
     throw new LakeError(`${this.where(method)}: the ${this.what} was dropped or replaced`, {
       code: "CLOSED",
       context: { collection: this.name },
@@ -65,10 +67,20 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
     });
   }
 
-  #checkOpen(method: string, gone: boolean): void {
-    if (!gone && !this.#lake.closed) return;
-    const what = gone ? this.what : "lake";
-    throw new LakeError(`${this.where(method)}: the ${what} is closed`, { code: "CLOSED" });
+  /** @internal A fact of the native handle. */
+  protected ask<T>(property: string, fact: (native: NativeCollection) => T): T {
+    const native = this.open(property);
+    return lakeCallNow(this.where(property), () => fact(native));
+  }
+
+  #checkOpen(method: string, closed: boolean): void {
+    if (closed) {
+      throw new LakeError(`${this.where(method)}: the ${this.what} is closed`, {
+        code: "CLOSED",
+        hint: this.reopening,
+      });
+    }
+    if (this.#lake.closed) throw lakeClosed(this.where(method));
   }
 
   /** @internal */
@@ -80,7 +92,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#native.close();
+    lakeCallNow(this.where("close"), () => this.#native.close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,12 +101,12 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
 
   /** Numbers in a vector; `undefined` until the first vector decides. */
   get dimensions(): number | undefined {
-    return this.open("dimensions").dimensions ?? undefined;
+    return this.ask("dimensions", (native) => native.dimensions) ?? undefined;
   }
 
   /** Records. */
   get size(): number {
-    return this.open("size").size;
+    return this.ask("size", (native) => native.size);
   }
 
   /** Records by id, in the order asked for; missing ones are skipped. */
@@ -104,7 +116,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
     checkOptions(options, ["include"], where);
     const include = toInclude(options.include, where);
     const list = await copyIds(ids, where);
-    return readRecords(await lakeCall(where, undefined, () => handle.get(list, include)));
+    return readRecords(await lakeCall(where, undefined, () => handle.get(list, include)), where);
   }
 
   /** Number of records, or of those that match. */
@@ -172,14 +184,14 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
       for (;;) {
         const found = await lakeCall(where, signal, (control) => scan.next(chunkSize, SCAN_BYTES, control));
         if (found === null) return;
-        for (const record of await readRecords<Meta>(found)) {
+        for (const record of await readRecords<Meta>(found, where)) {
           yield record;
           signal?.throwIfAborted();
           this.open("scan");
         }
       }
     } finally {
-      scan.close();
+      lakeCallNow(where, () => scan.close());
     }
   }
 
@@ -213,7 +225,7 @@ export abstract class CollectionReader<Meta extends object = Record<string, unkn
         this.open("scanBatches");
       }
     } finally {
-      scan.close();
+      lakeCallNow(where, () => scan.close());
     }
   }
 

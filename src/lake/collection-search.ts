@@ -11,7 +11,7 @@ import { checkOptions, describe, invalidOption } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
 import { toFilterJson } from "./filter-json.js";
 import { pickVaried } from "./mmr.js";
-import { lakeCall } from "./native-call.js";
+import { lakeCall, lakeCallNow } from "./native-call.js";
 import { type Answer, isLarge, readHits, toHits, toInclude } from "./record-reader.js";
 import type { CollectionHit, CollectionSearchOptions, MmrOptions } from "./records.js";
 import { checkDimensions } from "./vector.js";
@@ -107,7 +107,7 @@ export async function searchVector<Meta extends object>(
     if (isLarge(answer[2]) && isTurnOver()) await nextTurn();
     return toHits(answer, metric);
   }
-  const [hits = []] = await readHits<Meta>(answer);
+  const [hits = []] = await readHits<Meta>(answer, where);
   return hits;
 }
 
@@ -128,7 +128,7 @@ export async function searchVectors<Meta extends object>(
   { k, parameters, mmr, signal }: CollectionSearch,
   where: string,
 ): Promise<CollectionHit<Meta>[][]> {
-  const expected = handle.dimensions ?? vectors[0]?.length;
+  const expected = lakeCallNow(where, () => handle.dimensions) ?? vectors[0]?.length;
   vectors.forEach((vector, i) => {
     checkDimensions(vector, expected, vectors.length === 1 ? "vector" : `vectors[${i}]`, where);
   });
@@ -143,7 +143,7 @@ export async function searchVectors<Meta extends object>(
     const found = await lakeCall(where, signal, (control) =>
       handle.searchBatch(concat(group), group.length, wanted, control),
     );
-    for (const hits of await readHits<Meta>(found)) answers.push(hits);
+    for (const hits of await readHits<Meta>(found, where)) answers.push(hits);
   }
   if (mmr === undefined) return answers;
   for (const [i, hits] of answers.entries()) {

@@ -19,7 +19,7 @@ import type {
   UpsertResult,
   VerifyReport,
 } from "./records.js";
-import { Snapshot } from "./snapshot.js";
+import { openSnapshot, type Snapshot } from "./snapshot.js";
 import { upsertRecords } from "./upsert.js";
 
 /**
@@ -35,7 +35,7 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
 
   /** Paths of metadata that are indexed, sorted; `undefined` for every path. */
   get metadataIndex(): readonly string[] | undefined {
-    return this.open("metadataIndex").metadataIndex ?? undefined;
+    return this.ask("metadataIndex", (native) => native.metadataIndex) ?? undefined;
   }
 
   /**
@@ -85,8 +85,7 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
    */
   async snapshot(): Promise<Snapshot<Meta>> {
     const handle = this.open("snapshot");
-    const pinned = await lakeCall(this.where("snapshot"), undefined, () => handle.snapshot());
-    return new Snapshot<Meta>(pinned, this.lake);
+    return openSnapshot<Meta>(this.where("snapshot"), this.lake, () => handle.snapshot());
   }
 
   /**
@@ -102,7 +101,7 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
     if (typeof snapshot !== "string") {
       throw invalidArgument(where, "snapshot", "the id of a snapshot", describe(snapshot));
     }
-    return new Snapshot<Meta>(await lakeCall(where, undefined, () => handle.at(snapshot)), this.lake);
+    return openSnapshot<Meta>(where, this.lake, () => handle.at(snapshot));
   }
 
   /** The states that {@link Collection.at} finds, oldest first: the newest `limit` of them. */
@@ -139,7 +138,7 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
 
   /** What was lost when the lake was opened with `recover`; empty if nothing was damaged. */
   get lost(): readonly string[] {
-    return this.open("lost").lost;
+    return this.ask("lost", (native) => native.lost);
   }
 
   /**
@@ -192,6 +191,11 @@ export class Collection<Meta extends object = Record<string, unknown>> extends C
   /** @internal */
   protected get what(): string {
     return `collection '${this.name}'`;
+  }
+
+  /** @internal */
+  protected get reopening(): string {
+    return "lake.collection() opens it again; close() only once nothing needs it any more.";
   }
 
   /** @internal */

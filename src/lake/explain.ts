@@ -1,6 +1,6 @@
 import type { NativeCollection } from "../../native/binding.js";
 import type { CollectionSearch } from "./collection-search.js";
-import { lakeCall } from "./native-call.js";
+import { lakeCall, lakeCallNow } from "./native-call.js";
 import type { SearchPlan, SearchPlanPart } from "./records.js";
 import { checkDimensions } from "./vector.js";
 
@@ -11,7 +11,8 @@ export async function explainSearch(
   { parameters, mmr, signal }: CollectionSearch,
   where: string,
 ): Promise<SearchPlan> {
-  checkDimensions(vector, handle.dimensions ?? vector.length, "vector", where);
+  const expected = lakeCallNow(where, () => handle.dimensions) ?? vector.length;
+  checkDimensions(vector, expected, "vector", where);
   const wanted = mmr === undefined ? parameters : { ...parameters, k: mmr.fetchK };
   const json = await lakeCall(where, signal, (control) => handle.explain(vector, wanted, control));
   const plan = JSON.parse(json) as SearchPlan;

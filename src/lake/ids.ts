@@ -2,15 +2,18 @@ import type { IdBatch } from "../../native/binding.js";
 import { native } from "../native.js";
 import { describe } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
-import { invalidArgument } from "./native-call.js";
+import { invalidArgument, lakeCallNow } from "./native-call.js";
 
 /** Ids handed to the native side in one turn of the event loop. */
 const ID_PIECE = 4096;
 
 /** Hands ids to the native side, in pieces that do not hold up the event loop. */
 export async function copyIds(ids: readonly string[], where: string): Promise<IdBatch> {
-  if (!Array.isArray(ids)) throw invalidArgument(where, "ids", "an array of strings", describe(ids));
-  const batch = new (native().IdBatch)();
+  if (!Array.isArray(ids)) {
+    const hint = typeof ids === "string" ? "Write [id]." : undefined;
+    throw invalidArgument(where, "ids", "an array of strings", describe(ids), hint);
+  }
+  const batch = lakeCallNow(where, () => new (native().IdBatch)());
   for (let start = 0; start < ids.length; start += ID_PIECE) {
     if (isTurnOver()) await nextTurn();
     const piece: unknown[] = ids.slice(start, start + ID_PIECE);
@@ -18,7 +21,7 @@ export async function copyIds(ids: readonly string[], where: string): Promise<Id
     if (wrong >= 0) {
       throw invalidArgument(where, `ids[${start + wrong}]`, "a string", describe(piece[wrong]));
     }
-    batch.push(piece as string[]);
+    lakeCallNow(where, () => batch.push(piece as string[]));
   }
   return batch;
 }

@@ -7,7 +7,7 @@ import { checkOptions, describe, invalidOption, oneOf } from "../options.js";
 import { type BundleCollection, type OpenBundleOptions, openBundle } from "./bundle.js";
 import { Collection } from "./collection.js";
 import { toCollectionStats } from "./collection-stats.js";
-import { invalidArgument, lakeCall } from "./native-call.js";
+import { invalidArgument, lakeCall, lakeCallNow, lakeClosed } from "./native-call.js";
 import type { CollectionIndexKind, CollectionOptions, LakeStats } from "./records.js";
 import { Session } from "./session.js";
 
@@ -84,7 +84,8 @@ export class RuLake implements AsyncDisposable {
     if (typeof readOnly !== "boolean") throw invalidOption(where, "readOnly", "true or false", readOnly);
     const { recover = false } = options;
     if (typeof recover !== "boolean" || (recover && readOnly)) {
-      throw invalidOption(where, "recover", "true or false, and not true with readOnly", recover);
+      const hint = recover === true ? "Recovering writes: leave readOnly out." : undefined;
+      throw invalidOption(where, "recover", "true or false, and not true with readOnly", recover, hint);
     }
     checkWhole(cacheBytes, 0, where, "cacheBytes");
     checkOptions(retain, ["generations", "ms"], `${where}, retain`);
@@ -102,7 +103,7 @@ export class RuLake implements AsyncDisposable {
       retainMilliseconds: retain?.ms,
     };
     const handle = await lakeCall(where, undefined, () => native().openLake(directory, parameters));
-    return new RuLake(handle, readOnly);
+    return lakeCallNow(where, () => new RuLake(handle, readOnly));
   }
 
   /**
@@ -141,7 +142,7 @@ export class RuLake implements AsyncDisposable {
     checkName(name, where);
     const parameters = toParameters(options, where);
     const handle = await lakeCall(where, undefined, () => lake.collection(name, parameters));
-    return new Collection<Meta>(handle, this.#state);
+    return lakeCallNow(where, () => new Collection<Meta>(handle, this.#state));
   }
 
   /**
@@ -169,13 +170,16 @@ export class RuLake implements AsyncDisposable {
     const where = "RuLake.replace()";
     const lake = this.#open(where);
     checkName(name, where);
+    if (options === undefined) {
+      throw invalidOption(where, "options", "an object", options, "Say {} for the defaults.");
+    }
     const parameters = toParameters(options, where);
     if (typeof work !== "function") throw invalidArgument(where, "work", "a function", describe(work));
     const handle = await lakeCall(where, undefined, () => lake.replace(name, parameters));
     const end = (commit: boolean) => lakeCall(where, undefined, () => handle.end(commit));
     let result: T;
     try {
-      const next = new Collection<Meta>(handle.collection(), this.#state);
+      const next = lakeCallNow(where, () => new Collection<Meta>(handle.collection(), this.#state));
       result = await work(next);
       await next.close();
     } catch (error) {
@@ -261,7 +265,7 @@ export class RuLake implements AsyncDisposable {
 
   #open(where: string): NativeLake {
     if (!this.#state.closed) return this.#native;
-    throw new LakeError(`${where}: the lake is closed`, { code: "CLOSED" });
+    throw lakeClosed(where);
   }
 }
 
@@ -309,7 +313,8 @@ function toDirectory(location: unknown, where: string): string | undefined {
   // SQLite's name for memory would become a directory of that name.
   const isPath = typeof location === "string" && !["", ":memory:"].includes(location);
   if (!isPath || location.includes("\0")) {
-    throw invalidArgument(where, "location", "a directory or { memory: true }", describe(location));
+    const hint = location === ":memory:" ? "A lake in memory is { memory: true }." : undefined;
+    throw invalidArgument(where, "location", "a directory or { memory: true }", describe(location), hint);
   }
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location)?.[1];
   if (scheme !== undefined) {

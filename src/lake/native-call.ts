@@ -1,6 +1,6 @@
 import type { JobControl } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
-import { fromNative } from "../indexes/failure.js";
+import { callNative, fromNative } from "../indexes/failure.js";
 import { native } from "../native.js";
 import { checkSignal } from "../options.js";
 
@@ -23,7 +23,7 @@ export async function lakeCall<T>(
       throw fromNative(error, where, LakeError);
     }
   }
-  const control = new (native().JobControl)(false);
+  const control = lakeCallNow(where, () => new (native().JobControl)(false));
   const cancel = () => control.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
@@ -36,10 +36,30 @@ export async function lakeCall<T>(
   }
 }
 
+/** {@link lakeCall} for what is no promise: getters, constructors, and methods that return at once. */
+export function lakeCallNow<T>(where: string, call: () => T): T {
+  return callNative(where, call, LakeError);
+}
+
+/** The error for calls of a lake that was closed, and of what was opened with it: `CLOSED`. */
+export function lakeClosed(where: string): LakeError {
+  return new LakeError(`${where}: the lake is closed`, {
+    code: "CLOSED",
+    hint: "RuLake.open() opens it again; close() only once nothing needs it any more.",
+  });
+}
+
 /** The error for an argument of the wrong type: `INVALID_ARGUMENT`. */
-export function invalidArgument(where: string, argument: string, expected: string, given: string): LakeError {
+export function invalidArgument(
+  where: string,
+  argument: string,
+  expected: string,
+  given: string,
+  hint?: string,
+): LakeError {
   return new LakeError(`${where}: ${argument} must be ${expected}, not ${given}`, {
     code: "INVALID_ARGUMENT",
     context: { argument, expected },
+    hint,
   });
 }

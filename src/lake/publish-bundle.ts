@@ -4,7 +4,7 @@ import { native } from "../native.js";
 import { checkOptions, describe, invalidOption } from "../options.js";
 import { type BundleInfo, toBundleInfo } from "./bundle-info.js";
 import { type BundleSigningKey, signBundle, toSigningKey } from "./bundle-key.js";
-import { invalidArgument, lakeCall } from "./native-call.js";
+import { invalidArgument, lakeCall, lakeCallNow } from "./native-call.js";
 
 /** Options of {@link Collection.publishBundle}. */
 export interface PublishBundleOptions {
@@ -69,13 +69,13 @@ export async function publishBundle(
   );
   try {
     signal?.throwIfAborted();
-    const facts = draft.facts();
+    const facts = lakeCallNow(where, () => draft.facts());
     const signature = key === undefined ? undefined : signBundle(facts, key);
     await lakeCall(where, undefined, () => draft.commit(signature));
     return toBundleInfo(facts, dir, signature?.publicKey);
   } finally {
     // Nothing is left to remove once it is in place.
-    await draft.abandon();
+    await lakeCall(where, undefined, () => draft.abandon());
   }
 }
 

@@ -2,6 +2,7 @@ import type { FoundPiece, FoundRecords } from "../../native/binding.js";
 import { type Metric, toScore } from "../indexes/metric.js";
 import { invalidOption, oneOf } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
+import { lakeCallNow } from "./native-call.js";
 import type { CollectionHit, RecordPart, StoredRecord } from "./records.js";
 
 /** Bytes fetched ahead by a scan. */
@@ -39,6 +40,7 @@ export function isLarge(json: string): boolean {
 /** Makes records of what was found, in pieces that do not hold up the event loop. */
 export async function readRecords<Meta extends object>(
   found: string | FoundRecords,
+  where: string,
 ): Promise<StoredRecord<Meta>[]> {
   if (typeof found === "string") {
     if (isLarge(found) && isTurnOver()) await nextTurn();
@@ -47,17 +49,20 @@ export async function readRecords<Meta extends object>(
   const records: StoredRecord<Meta>[] = [];
   for (;;) {
     if (isTurnOver()) await nextTurn();
-    const piece = found.read();
+    const piece = lakeCallNow(where, () => found.read());
     if (piece === null) return records;
     for (const record of toRecords<Meta>(piece)) records.push(record);
   }
 }
 
 /** Likewise for the answers of searches. */
-export async function readHits<Meta extends object>(found: FoundRecords): Promise<CollectionHit<Meta>[][]> {
-  const { counts } = found;
+export async function readHits<Meta extends object>(
+  found: FoundRecords,
+  where: string,
+): Promise<CollectionHit<Meta>[][]> {
+  const counts = lakeCallNow(where, () => found.counts);
   // Answers have scores.
-  const hits = (await readRecords<Meta>(found)) as CollectionHit<Meta>[];
+  const hits = (await readRecords<Meta>(found, where)) as CollectionHit<Meta>[];
   let start = 0;
   return counts.map((count) => {
     start += count;

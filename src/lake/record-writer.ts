@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { UpsertBatch } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
-import { callNative } from "../indexes/failure.js";
 import { native } from "../native.js";
 import { describe, didYouMean } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
+import { lakeCallNow } from "./native-call.js";
 import type { RecordInput } from "./records.js";
 import { type VectorInput, vectorLength, writeVector } from "./vector.js";
 
@@ -98,7 +98,7 @@ export class RecordWriter {
   /** The batch; the writer is empty afterwards. */
   take(): UpsertBatch {
     this.#push();
-    const batch = this.#batch ?? new (native().UpsertBatch)();
+    const batch = this.#batch ?? this.#newBatch();
     this.#before += this.#records;
     this.#batch = undefined;
     this.#records = 0;
@@ -134,13 +134,9 @@ export class RecordWriter {
     if (this.#ids.length === 0) return;
     const vectors = this.#vectors.subarray(0, this.#numbers);
     const lengths = Uint32Array.from(this.#lengths);
-    this.#batch ??= new (native().UpsertBatch)();
+    this.#batch ??= this.#newBatch();
     const batch = this.#batch;
-    callNative(
-      this.#where,
-      () => batch.push(this.#ids, this.#texts, this.#metadata, vectors, lengths),
-      LakeError,
-    );
+    lakeCallNow(this.#where, () => batch.push(this.#ids, this.#texts, this.#metadata, vectors, lengths));
     this.#ids = [];
     this.#texts = [];
     this.#metadata = [];
@@ -149,6 +145,10 @@ export class RecordWriter {
     this.#characters = 0;
     if (this.#vectors.length <= 2 * PIECE.numbers) room = this.#vectors;
     this.#vectors = noVector;
+  }
+
+  #newBatch(): UpsertBatch {
+    return lakeCallNow(this.#where, () => new (native().UpsertBatch)());
   }
 
   #id(id: unknown, at: number): string {

@@ -1,22 +1,19 @@
 import type { UpsertBatch, WriteResult } from "../../native/binding.js";
 import { LakeError } from "../errors.js";
 import { warnOfLateFailure } from "../late-failure.js";
-import { checkSignal, describe, invalidOption } from "../options.js";
+import { checkSignal, invalidOption } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
-import { Abortable } from "./abortable.js";
-import { invalidArgument } from "./native-call.js";
 import { RecordWriter } from "./record-writer.js";
 import type { RecordInput, UpsertOptions, UpsertResult } from "./records.js";
+import { checkSource, readSource, type Source } from "./source.js";
 
 /** With so many records or bytes an atomic batch of an iterable is full. An array is one batch however large. */
 const BATCH = { records: 10_000, bytes: 32 << 20 };
 
-type Source<Meta extends object> = Iterable<RecordInput<Meta>> | AsyncIterable<RecordInput<Meta>>;
-
 /** Reads records, and commits them batch by batch. */
 export async function upsertRecords<Meta extends object>(
   where: string,
-  records: Source<Meta>,
+  records: Source<RecordInput<Meta>>,
   { signal, onProgress }: UpsertOptions,
   commit: (batch: UpsertBatch) => Promise<WriteResult>,
 ): Promise<UpsertResult> {
@@ -25,7 +22,7 @@ export async function upsertRecords<Meta extends object>(
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw invalidOption(where, "onProgress", "a function", onProgress);
   }
-  const source = check(records, where);
+  checkSource(records, where);
   const atomic = Array.isArray(records);
   const total = atomic ? records.length : undefined;
   const writer = new RecordWriter(where);
@@ -34,13 +31,7 @@ export async function upsertRecords<Meta extends object>(
   let snapshot: string | undefined;
   try {
     if (isTurnOver()) await nextTurn();
-    // Two loops: `for await` over a plain iterable would go through the microtask queue for each record.
-    if (Symbol.asyncIterator in source) {
-      const items = signal === undefined ? source : new Abortable(source, signal);
-      for await (const record of items) if (add(record)) await turn();
-    } else {
-      for (const record of source) if (add(record)) await turn();
-    }
+    await readSource(records, signal, where, (record) => (add(record) ? turn() : undefined));
     // The last batch may have been full; there is nothing left to stop then.
     if (snapshot === undefined || writer.records > 0) {
       snapshot = await commitBatch();
@@ -85,11 +76,4 @@ export async function upsertRecords<Meta extends object>(
   function tell(): void {
     onProgress?.({ phase: "upsert", done, total });
   }
-}
-
-function check<Meta extends object>(records: Source<Meta>, where: string): Source<Meta> {
-  const isObject = typeof records === "object" && records !== null;
-  if (isObject && (Symbol.iterator in records || Symbol.asyncIterator in records)) return records;
-  const expected = "an array, an iterable or an async iterable of records";
-  throw invalidArgument(where, "records", expected, describe(records));
 }

@@ -270,6 +270,58 @@ describe("bad input changes nothing", () => {
     expect(await code(docs.search("[1,2,3]" as never))).toBe("INVALID_ARGUMENT");
     expect(await code(docs.count({ a: { $gtt: 1 } } as never))).toBe("INVALID_FILTER");
     expect(await code(docs.scan({ chunkSize: 0 }).next())).toBe("INVALID_OPTION");
+    expect((await failure(docs.get([], { includes: [] } as never))).hint).toBe("The only option is include.");
+    expect((await failure(docs.upsert([], null as never))).hint).toContain("durability");
+    expect((await failure(docs.get("good" as never))).hint).toBe("Write [id].");
+    expect((await failure(docs.upsert({ id: "a" } as never))).hint).toBe("Write [record].");
+  });
+
+  const noResult = { next: () => 7, return: () => ({}) };
+  const noSource = {
+    "an iterator that is no method": { [Symbol.iterator]: 5 },
+    "an async iterator that is no method": { [Symbol.asyncIterator]: 5 },
+    "a number as its iterator": { [Symbol.iterator]: () => 5 },
+    "nothing as its async iterator": { [Symbol.asyncIterator]: () => undefined },
+    "an iterator without next": { [Symbol.iterator]: () => ({}) },
+    "a next that is no method": { [Symbol.asyncIterator]: () => ({ next: 5 }) },
+    "a result that is none": { [Symbol.iterator]: () => noResult },
+    "an async result that is none": { [Symbol.asyncIterator]: () => ({ next: async () => undefined }) },
+    "a result that should be a promise": { [Symbol.asyncIterator]: () => noResult },
+  };
+
+  it.each(Object.entries(noSource))("%s", async (_, source) => {
+    const docs = await memoryCollection();
+    const { signal } = new AbortController();
+    for (const options of [{}, { signal }]) {
+      const error = await failure(docs.upsert(source as never, options));
+      expect([error.code, error.name]).toEqual(["INVALID_ARGUMENT", "LakeError"]);
+      expect(error.message).toMatch(/^Collection\.upsert\(\): .*records.* must be /);
+    }
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
+  it("but what a source throws is passed on, and it is closed", async () => {
+    const docs = await memoryCollection();
+    const thrown = new TypeError("the source's own");
+    const throwing = {
+      next: () => {
+        throw thrown;
+      },
+    };
+    for (const source of [
+      { [Symbol.iterator]: () => throwing },
+      { [Symbol.asyncIterator]: () => throwing },
+    ]) {
+      await expect(docs.upsert(source as never)).rejects.toBe(thrown);
+    }
+    for (const name of [Symbol.iterator, Symbol.asyncIterator]) {
+      const close = vi.fn(() => {
+        throw thrown;
+      });
+      const source = { [name]: () => ({ next: () => ({ value: 7, done: false }), return: close }) };
+      expect((await failure(docs.upsert(source as never))).code).toBe("INVALID_RECORD");
+      expect(close).toHaveBeenCalledTimes(1);
+    }
   });
 });
 

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { RuLake } from "rulake";
+import { LakeError, RuLake } from "rulake";
 import { describe, expect, it } from "vitest";
 import { failure, memoryCollection, scratchDirectory } from "./scratch.js";
 
@@ -74,6 +74,7 @@ describe("a lake", () => {
     for (const options of [{ metric: "cosine" }, { dimensions: 3 }, { index: "FlatF32Index" }] as const) {
       const error = await failure(lake.collection("docs", options));
       expect(error.code).toBe("COLLECTION_MISMATCH");
+      expect(error.hint).toContain("lake.replace()");
       expect(error.context).toMatchObject({ collection: "docs", option: Object.keys(options)[0] });
     }
     await lake.collection("docs", { metric: "l2", dimensions: 2, index: "RabitqPlusIndex" });
@@ -180,6 +181,49 @@ describe("a lake", () => {
     expect((await failure(reader.collection("docs"))).code).toBe("COLLECTION_NOT_FOUND");
   });
 
+  it("says only errors of its own when a collection goes during a call", async () => {
+    await using lake = await RuLake.open({ memory: true });
+    const codes = new Set<string>();
+    for (let round = 0; round < 100; round++) {
+      const docs = await lake.collection("docs", { dimensions: 2 });
+      const { snapshot } = await docs.upsert([{ id: "a", vector: [1, 2] }]);
+      const calls = Array.from({ length: 4 }, () => [
+        docs.snapshot(),
+        docs.at(snapshot),
+        docs.get(["a"]),
+        docs.count(),
+        lake.session((s) => s.collection("docs").count()),
+        lake.session((s) => s.collection("docs").snapshot()),
+      ]).flat();
+      const settled = Promise.allSettled(calls);
+      if (round % 2 === 0) await lake.drop("docs");
+      else await lake.replace("docs", {}, () => {});
+      for (const outcome of await settled) {
+        if (outcome.status === "fulfilled") continue;
+        expect(LakeError.isInstance(outcome.reason), outcome.reason.stack).toBe(true);
+        expect(outcome.reason.hint).toEqual(expect.any(String));
+        codes.add(outcome.reason.code);
+      }
+    }
+    expect([...codes]).toContain("CLOSED");
+  });
+
+  it("says what to do about a handle that is closed", async () => {
+    const lake = await RuLake.open({ memory: true });
+    const docs = await lake.collection("docs");
+    const past = await docs.snapshot();
+    await past.close();
+    expect((await failure(past.count())).hint).toContain("Collection.snapshot()");
+    await docs.close();
+    expect((await failure(docs.count())).hint).toContain("lake.collection()");
+    const others = await lake.collection("docs");
+    await lake.close();
+    for (const call of [lake.list(), others.count()]) {
+      const error = await failure(call);
+      expect([error.code, error.hint]).toEqual(["CLOSED", expect.stringContaining("RuLake.open()")]);
+    }
+  });
+
   it("is made only of a missing or empty directory", async () => {
     const place = scratch();
     mkdirSync(place);
@@ -194,6 +238,7 @@ describe("a lake", () => {
       (await failure(RuLake.open(location as string, options))).code;
     expect(await code("")).toBe("INVALID_ARGUMENT");
     expect(await code(":memory:")).toBe("INVALID_ARGUMENT");
+    expect((await failure(RuLake.open(":memory:"))).hint).toContain("{ memory: true }");
     expect(await code(7)).toBe("INVALID_ARGUMENT");
     expect(await code({ memory: false })).toBe("INVALID_ARGUMENT");
     expect(await code({ memory: true, path: "x" })).toBe("UNKNOWN_OPTION");

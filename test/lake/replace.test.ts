@@ -64,6 +64,10 @@ describe("replacing a collection", () => {
     expect(await code("docs", { metadataIndex: "n" })).toBe("INVALID_OPTION");
     expect(await code("docs", { metadataIndex: [1] })).toBe("INVALID_OPTION");
     expect(await code("docs", { metadataIndex: [""] })).toBe("INVALID_OPTION");
+    expect(await code("docs", undefined as never)).toBe("INVALID_OPTION");
+    expect(await code("docs", (() => undefined) as never)).toBe("INVALID_OPTION");
+    expect((await failure(lake.replace("docs", {}, undefined as never))).code).toBe("INVALID_ARGUMENT");
+    expect((await failure(lake.replace("docs", undefined as never, () => 1))).hint).toContain("{}");
     await lake.close();
     expect(await code("docs", {})).toBe("CLOSED");
     await using reader = await RuLake.open(place, { readOnly: true });

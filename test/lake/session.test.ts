@@ -1,6 +1,7 @@
+import { getEventListeners } from "node:events";
 import { cpSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { RuLake, type RuLakeError, withRetry } from "rulake";
+import { type RecordInput, RuLake, type RuLakeError, type Session, withRetry } from "rulake";
 import { describe, expect, it } from "vitest";
 import { failure, ids, noise, scratchDirectory } from "./scratch.js";
 
@@ -137,6 +138,161 @@ describe.each([
     });
     expect((await lake.collection("other")).size).toBe(1);
     expect((await failure(docs.count())).code).toBe("CLOSED");
+  });
+
+  it("gives what the async iterable of an upsert asks of it", async () => {
+    await using lake = await open();
+    const inbox = await lake.collection("inbox");
+    await inbox.upsert([
+      { id: "m1", vector: [1, 0], text: "one" },
+      { id: "m2", vector: [0, 1] },
+    ]);
+    const seen: number[] = [];
+    const { ids: moved } = await lake.session(async (s) => {
+      return s.collection("archive").upsert(
+        (async function* () {
+          for (const id of ["m1", "m2"]) {
+            const [record] = await s.collection("inbox").get([id], { include: ["vector", "text"] });
+            await s.collection("inbox").delete({ ids: [id] });
+            seen.push(await s.collection("archive").count());
+            if (record !== undefined) yield record;
+          }
+        })(),
+      );
+    });
+    expect([moved, seen, inbox.size]).toEqual([["m1", "m2"], [0, 0], 0]);
+    expect(await (await lake.collection("archive")).get(["m1"])).toEqual([{ id: "m1", text: "one" }]);
+  });
+
+  it("lets calls pass an async iterable, batch by batch, and no other upsert", async () => {
+    await using lake = await open();
+    const seen: number[] = [];
+    await lake.session(async (s) => {
+      const docs = s.collection("docs");
+      void docs.upsert([{ id: "x" }]);
+      void docs.upsert(new Set([{ id: "y" }]));
+      expect(await docs.count()).toBe(2);
+      const written = docs.upsert(
+        (async function* () {
+          for (let n = 0; n < 20_001; n++) {
+            if (n % 10_000 === 0) seen.push(await docs.count());
+            yield { id: `r${n}` };
+          }
+        })(),
+      );
+      await docs.delete({ ids: ["x"] });
+      expect((await written).ids.length).toBe(20_001);
+      expect(await docs.count()).toBe(20_002);
+    });
+    expect(seen.slice(1)).toEqual([10_001, 20_001]);
+    expect((await lake.collection("docs")).size).toBe(20_002);
+  });
+
+  it("lasts until the async iterables nobody waits for are read, whatever they ask", async () => {
+    await using lake = await open();
+    const docs = await lake.collection("docs");
+    await docs.upsert([{ id: "a", text: "found" }]);
+    await lake.session((s) => {
+      void s.collection("copy").upsert(
+        (async function* () {
+          await sleep(5);
+          yield* await s.collection("docs").get(["a"]);
+          void s.collection("log").upsert([{ id: "late" }]);
+        })(),
+      );
+    });
+    expect(await (await lake.collection("copy")).get(["a"])).toEqual([{ id: "a", text: "found" }]);
+    expect(await lake.list()).toEqual(["copy", "docs", "log"]);
+  });
+
+  it.each(["awaited", "caught", "left alone"])(
+    "fails with an iterable that fails midway, %s",
+    async (how) => {
+      await using lake = await open();
+      const docs = await lake.collection("docs");
+      let closed = 0;
+      async function* broken(last?: RecordInput) {
+        try {
+          for (let n = 0; n < 10_001; n++) yield { id: `r${n}` };
+          if (last === undefined) throw new RangeError("broken");
+          yield last;
+        } finally {
+          closed++;
+        }
+      }
+      const session = (last?: RecordInput) =>
+        lake.session(async (s) => {
+          void s.collection("other").upsert([{ id: "a" }]);
+          const written = s.collection("docs").upsert(broken(last));
+          if (how === "awaited") await written;
+          if (how === "caught") await written.catch(() => {});
+        });
+      await expect(session()).rejects.toThrow("broken");
+      const error = await failure(session({ id: "" }));
+      expect([error.code, error.context.committed]).toEqual(["INVALID_ID", undefined]);
+      expect([closed, docs.size, await lake.list()]).toEqual([2, 0, ["docs"]]);
+    },
+  );
+
+  it("ends with the signal of an upsert that is stuck", async () => {
+    await using lake = await open();
+    const docs = await lake.collection("docs");
+    for (const awaited of [true, false]) {
+      const control = new AbortController();
+      const session = lake.session(async (s) => {
+        const written = s.collection("docs").upsert(
+          (async function* () {
+            for (let n = 0; n < 10_000; n++) yield { id: `r${n}` };
+            expect(await s.collection("docs").count()).toBe(10_000);
+            setImmediate(() => control.abort(new Error("enough")));
+            await new Promise(() => {});
+          })(),
+          { signal: control.signal },
+        );
+        if (awaited) await written;
+      });
+      await expect(session).rejects.toThrow("enough");
+      expect([docs.size, getEventListeners(control.signal, "abort").length]).toEqual([0, 0]);
+    }
+    const wrong = lake.session((s) => void s.collection("docs").upsert([], { durability: "fsync" } as never));
+    expect((await failure(wrong)).code).toBe("UNKNOWN_OPTION");
+  });
+
+  it("waits for no iterable once it has failed, and takes nothing from it then", async () => {
+    await using lake = await open();
+    let goOn: () => void = () => {};
+    let closed = false;
+    const written: Promise<unknown>[] = [];
+    async function* stuck() {
+      try {
+        yield { id: "a" };
+        await new Promise<void>((resolve) => {
+          goOn = resolve;
+        });
+        for (let n = 0; n < 20_000; n++) yield { id: `r${n}` };
+      } finally {
+        closed = true;
+      }
+    }
+    for (const fail of [
+      () => Promise.reject(new Error("changed my mind")),
+      (s: Session) =>
+        void s.collection("docs").upsert({
+          [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("broken")) }),
+        }),
+    ]) {
+      closed = false;
+      const session = lake.session((s) => {
+        written.push(s.collection("docs").upsert(stuck()));
+        return fail(s);
+      });
+      await expect(session).rejects.toThrow(/changed my mind|broken/);
+      expect(closed).toBe(false);
+      goOn();
+      const late = await failure(written.pop() ?? Promise.resolve());
+      expect([late.code, late.hint, closed]).toEqual(["CLOSED", expect.stringContaining("Await"), true]);
+    }
+    expect(await lake.list()).toEqual([]);
   });
 
   it("counts right when many increment at once and try again on conflict", async () => {
