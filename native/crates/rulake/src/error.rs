@@ -394,6 +394,20 @@ impl Error {
                 path: path.clone(),
                 reason: reason.clone(),
             },
+            Self::Index(rabitq::Error::Io { path, source }) => Self::Io {
+                path: path.clone(),
+                source: std::io::Error::new(source.kind(), source.to_string()),
+            },
+            Self::Corrupt { path, reason }
+            | Self::Index(rabitq::Error::Corrupt { path, reason }) => Self::corrupt(path, reason),
+            Self::Poisoned { collection, reason } => Self::Poisoned {
+                collection: collection.clone(),
+                reason: reason.clone(),
+            },
+            Self::Closed { what } => Self::Closed { what },
+            Self::Dropped { collection } => Self::Dropped {
+                collection: collection.clone(),
+            },
             other => Self::Internal(other.to_string()),
         }
     }
