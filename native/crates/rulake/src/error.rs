@@ -386,17 +386,15 @@ impl Error {
     /// The same failure for one more caller: the writer answers every write of a group that failed together.
     pub(crate) fn again(&self) -> Self {
         match self {
-            Self::Io { path, source } => Self::Io {
-                path: path.clone(),
-                source: std::io::Error::new(source.kind(), source.to_string()),
-            },
+            Self::Io { path, source } | Self::Index(rabitq::Error::Io { path, source }) => {
+                Self::Io {
+                    path: path.clone(),
+                    source: std::io::Error::new(source.kind(), source.to_string()),
+                }
+            }
             Self::Fenced { path, reason } => Self::Fenced {
                 path: path.clone(),
                 reason: reason.clone(),
-            },
-            Self::Index(rabitq::Error::Io { path, source }) => Self::Io {
-                path: path.clone(),
-                source: std::io::Error::new(source.kind(), source.to_string()),
             },
             Self::Corrupt { path, reason }
             | Self::Index(rabitq::Error::Corrupt { path, reason }) => Self::corrupt(path, reason),
