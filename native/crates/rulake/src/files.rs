@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::IoContext;
+use crate::ulid::Ulid;
 use crate::{Error, Result};
 
 /// Start of the names of files that are not yet what they will be; removed when a lake is opened for writing.
@@ -34,11 +35,16 @@ pub(crate) fn create_dir(dir: &Path) -> Result<()> {
     sync_dir(parent.unwrap_or(Path::new(".")))
 }
 
+/// Where the content of a file is until it is whole: a place of its own, as others may be about to write the same file.
+fn draft(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{DRAFT}{}-{name}", Ulid::unique()))
+}
+
 /// Creates a file with this content, durably, unless one of that name exists: `false` then. Nobody ever sees a part of it.
 pub(crate) fn create_new(path: &Path, content: &[u8]) -> Result<bool> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = dir.join(format!("{DRAFT}{}-{name}", std::process::id()));
+    let draft = draft(path);
     let written = File::create(&draft).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
@@ -67,8 +73,7 @@ pub(crate) fn create_new(path: &Path, content: &[u8]) -> Result<bool> {
 /// Gives a file this content, durably. Nobody ever sees a part of it, and after an error it is as before.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = dir.join(format!("{DRAFT}{}-{name}", std::process::id()));
+    let draft = draft(path);
     let written = File::create(&draft).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
@@ -191,6 +196,26 @@ mod tests {
         assert!(!create_new(&path, b"second").unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(names(dir.path()).unwrap(), ["1.json"]);
+    }
+
+    #[test]
+    fn who_replaces_a_file_at_once_with_others_leaves_it_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reach.json");
+        let contents: Vec<Vec<u8>> = (0..4).map(|i| vec![i; 1000]).collect();
+        replace(&path, &contents[0]).unwrap();
+        std::thread::scope(|scope| {
+            let (path, contents) = (&path, &contents);
+            for content in contents {
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        replace(path, content).unwrap();
+                        assert!(contents.contains(&fs::read(path).unwrap()));
+                    }
+                });
+            }
+        });
+        assert_eq!(names(dir.path()).unwrap(), ["reach.json"]);
     }
 
     #[test]
