@@ -24,15 +24,26 @@ pub(crate) fn create_dir(dir: &Path) -> Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
+    if let Some(parent) = parent(dir) {
         create_dir(parent)?;
+    }
+    add_dir(dir)
+}
+
+/// Creates a directory in one that is there, durably; one that exists is fine. A parent that is gone stays so.
+pub(crate) fn add_dir(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
     }
     match fs::create_dir(dir) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         other => other.at(dir)?,
     }
-    sync_dir(parent.unwrap_or(Path::new(".")))
+    sync_dir(parent(dir).unwrap_or(Path::new(".")))
+}
+
+fn parent(dir: &Path) -> Option<&Path> {
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty())
 }
 
 /// Where the content of a file is until it is whole: a place of its own, as others may be about to write the same file.
