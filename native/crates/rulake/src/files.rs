@@ -11,6 +11,9 @@ use crate::{Error, Result};
 /// Start of the names of files that are not yet what they will be; removed when a lake is opened for writing.
 pub(crate) const DRAFT: &str = ".draft-";
 
+/// What is wrong with anything else in the place of a file.
+pub(crate) const NOT_A_FILE: &str = "it is not a regular file";
+
 /// Makes entries of a directory durable. Windows keeps directories durable by itself and cannot open them as files.
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
     if cfg!(windows) {
@@ -124,7 +127,7 @@ pub(crate) fn open(path: &Path) -> Result<File> {
         found => found.at(path)?,
     };
     if !found.is_file() {
-        return Err(Error::corrupt(path, "it is not a regular file"));
+        return Err(Error::corrupt(path, NOT_A_FILE));
     }
     File::open(path).at(path)
 }
@@ -144,11 +147,14 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Removes a file; a missing one is fine.
+/// Removes a file; a missing one is fine. A directory in its place is damage.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(path),
-        _ => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(_) if path.symlink_metadata().is_ok_and(|found| found.is_dir()) => {
+            Err(Error::corrupt(path, NOT_A_FILE))
+        }
+        removed => removed.at(path),
     }
 }
 
