@@ -122,7 +122,7 @@ impl Collection {
     pub fn at(&self, snapshot: SnapshotId) -> Result<Self> {
         let engine = self.open()?;
         let state = history::at(engine, snapshot);
-        engine.check_there()?;
+        self.check_there()?;
         Ok(self.pinned(state.map_err(Error::in_collection)?))
     }
 
@@ -133,7 +133,7 @@ impl Collection {
     pub fn history(&self, limit: usize) -> Result<Vec<HistoryEntry>> {
         let engine = self.open()?;
         let entries = history::list(engine, limit);
-        engine.check_there()?;
+        self.check_there()?;
         entries.map_err(Error::in_collection)
     }
 
@@ -155,7 +155,7 @@ impl Collection {
         if self.pinned.is_some() || !engine.is_read_only() {
             return Ok(false);
         }
-        refresh::run(engine).map_err(Error::in_collection)
+        self.told(refresh::run(engine).map_err(Error::in_collection))
     }
 
     fn peek<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -169,9 +169,28 @@ impl Collection {
         if self.closed.load(Ordering::Relaxed) || self.lake_closed.load(Ordering::Relaxed) {
             return Err(Error::Closed { what: "collection" });
         }
-        match self.engine.check_open() {
-            Err(error) if self.in_session => Err(error.in_session()),
-            checked => checked.map(|()| &self.engine),
+        let checked = self.engine.check_open();
+        checked
+            .map(|()| &self.engine)
+            .map_err(|error| self.tell(error))
+    }
+
+    /// Whether what was read of files is of this collection.
+    fn check_there(&self) -> Result<()> {
+        let checked = self.engine.check_there();
+        checked.map_err(|error| self.tell(error))
+    }
+
+    /// The result of a call, as the caller is told it.
+    fn told<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| self.tell(self.engine.failure(error)))
+    }
+
+    fn tell(&self, error: Error) -> Error {
+        if self.in_session {
+            error.in_session()
+        } else {
+            error
         }
     }
 
@@ -269,11 +288,15 @@ impl Collection {
     ) {
         match self.open() {
             Ok(_) if self.pinned.is_some() => done(Err(Error::ReadOnly)),
-            Ok(engine) => engine.write(Write {
-                change,
-                durability,
-                reply: Reply::new(done),
-            }),
+            Ok(engine) => {
+                let its = engine.clone();
+                let told = move |result: Result<Commit>| result.map_err(|error| its.failure(error));
+                engine.write(Write {
+                    change,
+                    durability,
+                    reply: Reply::new(move |result| done(told(result))),
+                });
+            }
             Err(error) => done(Err(error)),
         }
     }
@@ -293,7 +316,7 @@ impl Collection {
     /// # Errors
     /// `CLOSED`, `CORRUPT_FILE`.
     pub fn get(&self, ids: &[String], include: Include) -> Result<Vec<Found>> {
-        read::get(&*self.state()?, ids, include)
+        self.told(read::get(&*self.state()?, ids, include))
     }
 
     /// Number of records, or of those that satisfy a filter.
@@ -301,7 +324,7 @@ impl Collection {
     /// # Errors
     /// `INVALID_FILTER`, `CANCELLED`, `CLOSED`, `CORRUPT_FILE`.
     pub fn count(&self, filter: Option<&str>, cancel: Option<&AtomicBool>) -> Result<usize> {
-        read::count(&*self.state()?, filter, cancel)
+        self.told(read::count(&*self.state()?, filter, cancel))
     }
 
     /// The records nearest to each of `queries` vectors in a row-major matrix, best first, ties in order of last upsert.
@@ -317,14 +340,14 @@ impl Collection {
         request: &SearchRequest,
         cancel: Option<&AtomicBool>,
     ) -> Result<Vec<Vec<Match>>> {
-        read::search(
+        self.told(read::search(
             &*self.state()?,
             self.engine.settings().metric,
             vectors,
             queries,
             request,
             cancel,
-        )
+        ))
     }
 
     /// Searches for one vector, and tells what the search did.
@@ -337,7 +360,7 @@ impl Collection {
         request: &SearchRequest,
         cancel: Option<&AtomicBool>,
     ) -> Result<Plan> {
-        explain::explain(&*self.state()?, vector, request, cancel)
+        self.told(explain::explain(&*self.state()?, vector, request, cancel))
     }
 
     /// Walks over the records of the present state.
@@ -345,7 +368,7 @@ impl Collection {
     /// # Errors
     /// `INVALID_FILTER`, `CLOSED`.
     pub fn scan(&self, filter: Option<&str>, include: Include) -> Result<Scan> {
-        Scan::new(self.state()?, filter, include, None)
+        self.told(Scan::new(self.state()?, filter, include, None))
     }
 
     /// Reads every byte on disk and compares it with its digest, and the parts with one another.
@@ -355,7 +378,7 @@ impl Collection {
     pub fn verify(&self, cancel: Option<&AtomicBool>) -> Result<VerifyReport> {
         let engine = self.open()?;
         let report = verify::run(engine, cancel);
-        engine.check_there()?;
+        self.check_there()?;
         report
     }
 
@@ -369,11 +392,15 @@ impl Collection {
         if engine.is_read_only() || self.pinned.is_some() {
             return Err(Error::ReadOnly);
         }
-        if engine.dir().is_none() {
-            return grouping::run(engine);
-        }
-        flush::run(engine)?;
-        compact::run(engine).map_err(Error::in_collection)
+        let compacted = match engine.dir() {
+            None => grouping::run(engine),
+            Some(_) => flush::run(engine).and_then(|()| compact::run(engine)),
+        };
+        self.told(compacted.map_err(|error| match error {
+            // By the end of the collection: callers have no way to.
+            Error::Index(rabitq::Error::Cancelled) => engine.ended(),
+            error => error.in_collection(),
+        }))
     }
 
     /// Sizes and counts.

@@ -34,9 +34,7 @@ const BACKGROUND_RATE: u64 = 64 << 20;
 pub(crate) fn run(engine: &Arc<Engine>) -> Result<()> {
     let _turn = engine.compaction();
     loop {
-        let Some(manifest) = engine.head().as_ref().map(|head| head.manifest.clone()) else {
-            return Ok(());
-        };
+        let manifest = newest(engine)?;
         let segments = &manifest.segments;
         let merged = segments.len() <= 1 && segments.iter().all(|s| s.deletes.is_none());
         if merged || merge(engine, &manifest, 0..segments.len(), None)? {
@@ -49,15 +47,23 @@ pub(crate) fn run(engine: &Arc<Engine>) -> Result<()> {
 pub(crate) fn run_if_due(engine: &Arc<Engine>) -> Result<()> {
     let _turn = engine.compaction();
     loop {
-        let Some(manifest) = engine.head().as_ref().map(|head| head.manifest.clone()) else {
-            return Ok(());
-        };
+        let manifest = newest(engine)?;
         let Some(range) = plan(&manifest.segments) else {
             return Ok(());
         };
         let mut throttle = Throttle::new(BACKGROUND_RATE);
         merge(engine, &manifest, range, Some(&mut throttle))?;
     }
+}
+
+/// The newest generation.
+///
+/// # Errors
+/// `CLOSED` once there is none to be made any more.
+fn newest(engine: &Engine) -> Result<Manifest> {
+    let head = engine.head();
+    let manifest = head.as_ref().map(|head| head.manifest.clone());
+    manifest.ok_or_else(|| engine.ended())
 }
 
 /// The segments to merge next: the smallest neighbours of similar size with the smaller ones between them, or one that
@@ -97,7 +103,7 @@ fn merge(
     };
     let control = match throttle {
         Some(_) => engine.background_control(),
-        None => Control::default(),
+        None => engine.control(),
     };
     let entries = manifest.segments.get(range).unwrap_or_default();
     let Some((inputs, state)) = open_inputs(engine, dir, manifest.generation, entries)? else {
@@ -203,7 +209,7 @@ fn commit(
 ) -> Result<bool> {
     let mut head = engine.head();
     let Some(before) = &*head else {
-        return Ok(true);
+        return Err(engine.ended());
     };
     let same = |a: &SegmentEntry, b: &SegmentEntry| a.id == b.id;
     let all = &before.manifest.segments;

@@ -2,13 +2,17 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::IoContext;
+use crate::ulid::Ulid;
 use crate::{Error, Result};
 
 /// Start of the names of files that are not yet what they will be; removed when a lake is opened for writing.
 pub(crate) const DRAFT: &str = ".draft-";
+
+/// What is wrong with anything else in the place of a file.
+pub(crate) const NOT_A_FILE: &str = "it is not a regular file";
 
 /// Makes entries of a directory durable. Windows keeps directories durable by itself and cannot open them as files.
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
@@ -23,22 +27,38 @@ pub(crate) fn create_dir(dir: &Path) -> Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
+    if let Some(parent) = parent(dir) {
         create_dir(parent)?;
+    }
+    add_dir(dir)
+}
+
+/// Creates a directory in one that is there, durably; one that exists is fine. A parent that is gone stays so.
+pub(crate) fn add_dir(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
     }
     match fs::create_dir(dir) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         other => other.at(dir)?,
     }
-    sync_dir(parent.unwrap_or(Path::new(".")))
+    sync_dir(parent(dir).unwrap_or(Path::new(".")))
+}
+
+fn parent(dir: &Path) -> Option<&Path> {
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty())
+}
+
+/// Where the content of a file is until it is whole: a place of its own, as others may be about to write the same file.
+fn draft(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{DRAFT}{}-{name}", Ulid::unique()))
 }
 
 /// Creates a file with this content, durably, unless one of that name exists: `false` then. Nobody ever sees a part of it.
 pub(crate) fn create_new(path: &Path, content: &[u8]) -> Result<bool> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = dir.join(format!("{DRAFT}{}-{name}", std::process::id()));
+    let draft = draft(path);
     let written = File::create(&draft).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
@@ -67,8 +87,7 @@ pub(crate) fn create_new(path: &Path, content: &[u8]) -> Result<bool> {
 /// Gives a file this content, durably. Nobody ever sees a part of it, and after an error it is as before.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = dir.join(format!("{DRAFT}{}-{name}", std::process::id()));
+    let draft = draft(path);
     let written = File::create(&draft).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
@@ -108,7 +127,7 @@ pub(crate) fn open(path: &Path) -> Result<File> {
         found => found.at(path)?,
     };
     if !found.is_file() {
-        return Err(Error::corrupt(path, "it is not a regular file"));
+        return Err(Error::corrupt(path, NOT_A_FILE));
     }
     File::open(path).at(path)
 }
@@ -128,11 +147,14 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Removes a file; a missing one is fine.
+/// Removes a file; a missing one is fine. A directory in its place is damage.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(path),
-        _ => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(_) if path.symlink_metadata().is_ok_and(|found| found.is_dir()) => {
+            Err(Error::corrupt(path, NOT_A_FILE))
+        }
+        removed => removed.at(path),
     }
 }
 
@@ -191,6 +213,26 @@ mod tests {
         assert!(!create_new(&path, b"second").unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(names(dir.path()).unwrap(), ["1.json"]);
+    }
+
+    #[test]
+    fn who_replaces_a_file_at_once_with_others_leaves_it_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reach.json");
+        let contents: Vec<Vec<u8>> = (0..4).map(|i| vec![i; 1000]).collect();
+        replace(&path, &contents[0]).unwrap();
+        std::thread::scope(|scope| {
+            let (path, contents) = (&path, &contents);
+            for content in contents {
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        replace(path, content).unwrap();
+                        assert!(contents.contains(&fs::read(path).unwrap()));
+                    }
+                });
+            }
+        });
+        assert_eq!(names(dir.path()).unwrap(), ["reach.json"]);
     }
 
     #[test]

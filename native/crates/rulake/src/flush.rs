@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rabitq::Control;
 use roaring::RoaringBitmap;
 
 use crate::engine::{Engine, Head};
@@ -18,10 +17,17 @@ use crate::writer::Writer;
 use crate::{Error, Result, markers, retention};
 
 /// Flushes what is not in a segment yet; nothing happens if there is nothing, or the collection is in memory.
+///
+/// # Errors
+/// `CLOSED` once there is no generation to be made any more, `CANCELLED` if the collection is dropped or replaced
+/// meanwhile; `IO`, `WRITER_POISONED`.
 pub(crate) fn run(engine: &Arc<Engine>) -> Result<()> {
     let mut head = engine.head();
-    let (Some(dir), Some(before)) = (engine.dir(), &*head) else {
+    let Some(dir) = engine.dir() else {
         return Ok(());
+    };
+    let Some(before) = &*head else {
+        return Err(engine.ended());
     };
     let state = engine.on_writer(Writer::freeze)??;
     if state.sequence == before.manifest.sequence {
@@ -130,7 +136,9 @@ fn build(
     frozen: &Memtable,
 ) -> Result<Option<(SegmentEntry, Segment)>> {
     let mut builder = SegmentBuilder::new(dir, engine.settings(), state.dimensions)?;
+    let control = engine.control();
     for (row, heap) in frozen.rows.iter() {
+        control.check()?;
         let record = &heap.record;
         let vector = match &frozen.index {
             Some(index) if record.has_vector => index.get(row)?,
@@ -147,7 +155,7 @@ fn build(
             vector.as_deref(),
         )?;
     }
-    builder.finish(Control::default())
+    builder.finish(control)
 }
 
 /// Positions, in the segment of a table, of the rows that a later version of the table lacks.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::IoContext;
+use crate::files::NOT_A_FILE;
 use crate::manifest::now;
 use crate::{Error, Result};
 
@@ -51,17 +52,22 @@ impl Lock {
 
     fn acquire_file(lake: &Path, path: &Path) -> Result<Self> {
         if path.is_dir() {
-            return Err(Error::corrupt(path, "it is not a regular file"));
+            return Err(Error::corrupt(path, NOT_A_FILE));
         }
-        let mut file = OpenOptions::new()
+        let opened = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path)
-            .at(path)?;
+            .open(path);
+        let mut file = match opened {
+            Err(_) if leads_nowhere(path) => {
+                return Err(Error::corrupt(path, "it is a link that leads nowhere"));
+            }
+            opened => opened.at(path)?,
+        };
         if !file.metadata().at(path)?.is_file() {
-            return Err(Error::corrupt(path, "it is not a regular file"));
+            return Err(Error::corrupt(path, NOT_A_FILE));
         }
         match file.try_lock() {
             Ok(()) => {}
@@ -156,6 +162,12 @@ impl Lock {
             since: 0,
         })
     }
+}
+
+/// Whether a path is a link to what is not there. What may only not be looked at can be there.
+pub(crate) fn leads_nowhere(path: &Path) -> bool {
+    let denied = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+    path.is_symlink() && std::fs::metadata(path).is_err_and(|error| !denied(&error))
 }
 
 /// What a file says, if it says anything.

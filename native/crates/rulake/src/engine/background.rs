@@ -21,6 +21,14 @@ impl Engine {
         }
     }
 
+    /// For work that goes on while the lake closes, but ends soon when the collection is dropped or replaced.
+    pub(crate) fn control(&self) -> Control<'_> {
+        Control {
+            cancel: Some(&self.dropped),
+            progress: None,
+        }
+    }
+
     /// Whether a flush is under way in the background.
     pub(crate) fn is_flushing(&self) -> bool {
         self.flushing.load(Ordering::Acquire)

@@ -50,7 +50,7 @@ pub(crate) struct Engine {
     state: Newest,
     queue: Queue,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held while a generation is made; `None` in memory.
+    /// Held while a generation is made; `None` in memory, and once the collection has ended.
     head: Mutex<Option<Head>>,
     /// Held while segments are merged.
     compaction: Mutex<()>,
@@ -300,6 +300,21 @@ impl Engine {
         self.dropped.store(true, Ordering::Relaxed);
     }
 
+    /// Why nothing more can be made of a collection that has ended.
+    pub(crate) fn ended(&self) -> Error {
+        let closed = Error::Closed { what: "collection" };
+        self.check_open().err().unwrap_or(closed)
+    }
+
+    /// What a failure comes to. Whatever it looks like, that of a collection which was dropped or replaced meanwhile is
+    /// just that: its files went, and what has their names now is of another. What the caller has cancelled stays so.
+    pub(crate) fn failure(&self, error: Error) -> Error {
+        match error {
+            Error::Index(rabitq::Error::Cancelled) => error,
+            _ => self.check_there().err().unwrap_or(error),
+        }
+    }
+
     /// Whether the collection was dropped.
     pub(crate) fn is_dropped(&self) -> bool {
         self.dropped.load(Ordering::Relaxed)
@@ -346,8 +361,7 @@ impl Engine {
         if self.queue.task(Box::new(task)) {
             Ok(())
         } else {
-            self.check_open()?;
-            Err(Error::Closed { what: "collection" })
+            Err(self.ended())
         }
     }
 
@@ -381,7 +395,8 @@ impl Engine {
         last
     }
 
-    /// Closes without a flush: the files are about to go.
+    /// Closes without a flush: the files are about to go. Merges and flushes under way are cancelled, and waited for;
+    /// none begins any more, so that nothing is written to what has the collection's name next.
     pub(crate) fn abandon(self: &Arc<Self>) {
         self.mark_dropped();
         self.stop.store(true, Ordering::Relaxed);
@@ -389,9 +404,10 @@ impl Engine {
     }
 
     fn end(&self) {
-        // What runs in the background finishes first: it needs the writer.
-        drop(self.compaction());
-        drop(self.head());
+        // Merges and flushes finish first: they need the writer. Those that wait for their turn find that there is none.
+        let turn = self.compaction();
+        *self.head() = None;
+        drop(turn);
         self.queue.close();
         let writer = lock(&self.writer).take();
         if let Some(writer) = writer {

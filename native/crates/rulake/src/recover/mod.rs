@@ -20,19 +20,23 @@ fn place(dir: &Path) -> PathBuf {
     dir.join(format!("damaged-{}", now()))
 }
 
-/// Moves away a directory in the place of the lock's file, which nobody can hold.
+/// Moves away what is in the place of the lock's file and nobody can hold: a directory, a link that leads nowhere.
 ///
 /// # Errors
 /// `IO`.
 pub(crate) fn lock_file(lake: &Path) -> Result<Vec<String>> {
     let path = lake.join(lock::NAME);
-    if !path.is_dir() {
+    let what = if path.is_dir() {
+        "a directory"
+    } else if lock::leads_nowhere(&path) {
+        "a link that leads nowhere"
+    } else {
         return Ok(Vec::new());
-    }
+    };
     let place = place(lake);
     files::create_dir(&place)?;
     std::fs::rename(&path, place.join(lock::NAME)).at(&path)?;
-    Ok(vec![format!("{} was a directory", lock::NAME)])
+    Ok(vec![format!("{} was {what}", lock::NAME)])
 }
 
 /// What opening a damaged lake has found.

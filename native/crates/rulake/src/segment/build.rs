@@ -7,7 +7,7 @@ use rabitq::{Control, Index};
 
 use super::spool::Spool;
 use super::write::RowsWriter;
-use super::{FILTER_FILE, IDS_FILE, INDEX_FILE, ROWS_FILE, Segment, directory};
+use super::{DIRECTORY, FILTER_FILE, IDS_FILE, INDEX_FILE, ROWS_FILE, Segment, directory};
 use crate::blocks::Written;
 use crate::filter_index::FilterBuilder;
 use crate::manifest::{FileEntry, SegmentEntry};
@@ -43,7 +43,9 @@ impl SegmentBuilder {
     ) -> Result<Self> {
         let id = Ulid::unique();
         let dir = collection.join(directory(id));
-        files::create_dir(&dir)?;
+        // The collection is there: a merge or flush that is late must not make another.
+        files::add_dir(&collection.join(DIRECTORY))?;
+        files::add_dir(&dir)?;
         Ok(Self {
             collection: collection.to_owned(),
             rows: Some(RowsWriter::create(&dir, id)?),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rulake::{Batch, CollectionOptions, Durability};
 
@@ -130,6 +130,29 @@ fn a_crash_at_any_length_of_the_log_leaves_whole_batches_and_can_be_written_to()
             assert_eq!(docs.verify(None).unwrap().problems, []);
         }
     }
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_log_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_lake, docs) = open(dir.path()).unwrap();
+    put(&docs, "a", 1);
+    let log = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "log");
+    let log = files(dir.path()).into_iter().find(log).unwrap();
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    let compacted = (0..3).try_for_each(|i| {
+        put(&docs, "b", i);
+        docs.compact()
+    });
+    let error = compacted.unwrap_err();
+    let told = (error.code(), error.hint().is_some());
+    assert_eq!(told, ("CORRUPT_FILE", true), "{error}");
+    assert!(
+        error.to_string().contains(".log: it is not a regular file"),
+        "{error}"
+    );
+    assert_eq!(docs.verify(None).unwrap().problems.len(), 1);
 }
 
 #[test]

@@ -270,3 +270,33 @@ fn what_is_no_regular_file_is_damage() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_lock_that_is_a_link_to_nowhere_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = sample(dir.path());
+    let lock = dir.path().join("LOCK");
+    // A directory that is missing, and the link itself.
+    for target in ["missing/LOCK", "LOCK"] {
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(target, &lock).unwrap();
+        let error = open(dir.path()).err().unwrap();
+        assert_eq!(error.code(), "CORRUPT_FILE", "{error}");
+        assert!(error.to_string().contains("leads nowhere"), "{error}");
+        let (_lake, docs) = look(dir.path()).unwrap();
+        assert_eq!(content(&docs).unwrap(), expected);
+        let recover = LakeOptions {
+            recover: true,
+            ..LakeOptions::default()
+        };
+        let lake = Lake::open(dir.path(), recover).unwrap();
+        let docs = lake.collection("docs", CollectionOptions::default());
+        let docs = docs.unwrap();
+        assert_eq!(docs.lost(), ["LOCK was a link that leads nowhere"]);
+        assert_eq!(content(&docs).unwrap(), expected);
+        lake.close().unwrap();
+        assert!(fs::symlink_metadata(&lock).unwrap().is_file());
+        open(dir.path()).unwrap().0.close().unwrap();
+    }
+}
