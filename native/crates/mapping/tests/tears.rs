@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -90,19 +90,20 @@ fn many_threads_read_while_files_are_cut_and_mappings_come_and_go() {
     });
 }
 
-/// Runs one of the tests below in a process of its own, as `child`, and returns the signal it died of.
-fn signal_of(name: &str) -> Option<i32> {
-    let me = std::env::current_exe().unwrap();
-    let mut command = Command::new(me);
+/// How a test ends that is run in a process of its own; nothing if this is that process.
+fn end_of_child(name: &str) -> Option<ExitStatus> {
+    if std::env::var_os("CHILD").is_some() {
+        return None;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
     let output = command.args(["--exact", name]).env("CHILD", "1").output();
-    output.unwrap().status.signal()
+    Some(output.unwrap().status)
 }
 
 #[test]
 fn a_fault_in_the_memory_of_others_ends_the_process() {
-    if std::env::var_os("CHILD").is_none() {
-        let signal = signal_of("a_fault_in_the_memory_of_others_ends_the_process");
-        assert_eq!(signal, Some(libc::SIGBUS));
+    if let Some(end) = end_of_child("a_fault_in_the_memory_of_others_ends_the_process") {
+        assert_eq!(end.signal(), Some(libc::SIGBUS));
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -117,9 +118,8 @@ fn a_fault_in_the_memory_of_others_ends_the_process() {
 
 #[test]
 fn a_signal_that_was_sent_ends_the_process() {
-    if std::env::var_os("CHILD").is_none() {
-        let signal = signal_of("a_signal_that_was_sent_ends_the_process");
-        assert_eq!(signal, Some(libc::SIGBUS));
+    if let Some(end) = end_of_child("a_signal_that_was_sent_ends_the_process") {
+        assert_eq!(end.signal(), Some(libc::SIGBUS));
         return;
     }
     // SAFETY: Rust's runtime has a handler for overflowing stacks, which swallows a signal that was sent; we do without it.
@@ -138,8 +138,8 @@ extern "C" fn foreign(_: libc::c_int) {
 
 #[test]
 fn a_handler_that_was_there_before_is_called() {
-    if std::env::var_os("CHILD").is_none() {
-        assert_eq!(signal_of("a_handler_that_was_there_before_is_called"), None);
+    if let Some(end) = end_of_child("a_handler_that_was_there_before_is_called") {
+        assert!(end.success(), "{end}");
         return;
     }
     let handler = foreign as extern "C" fn(libc::c_int);

@@ -424,3 +424,44 @@ impl<T> IoContext<T> for std::io::Result<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_with_others_is_told_the_same() {
+        let path = Path::new("a");
+        let source = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let collection = || "docs".to_owned();
+        for error in [
+            Error::Io {
+                path: path.into(),
+                source: source(),
+            },
+            Error::Index(rabitq::Error::Io {
+                path: path.into(),
+                source: source(),
+            }),
+            Error::corrupt(path, "why"),
+            Error::Fenced {
+                path: path.into(),
+                reason: "why".into(),
+            },
+            Error::Poisoned {
+                collection: collection(),
+                reason: "why".into(),
+            },
+            Error::Closed { what: "lake" },
+            Error::Dropped {
+                collection: collection(),
+            },
+        ] {
+            let again = error.again();
+            assert_eq!(
+                (again.code(), again.category(), again.to_string()),
+                (error.code(), error.category(), error.to_string())
+            );
+        }
+    }
+}

@@ -51,13 +51,13 @@ fn has_happened(dir: &Path) -> Result<bool> {
     if !manifest.session {
         return Ok(true);
     }
-    let owner = manifest.log_owner(&manifest::path(dir, FIRST))?;
+    let owner = manifest.log_owner(dir)?;
     // A log that is lost shows nothing.
     wal::Reach::expect(&wal::dir(dir))?.check(&wal::dir(dir))?;
     let mut sessions = Vec::new();
     for (header, path) in wal::list(&wal::dir(dir), owner)? {
         wal::read_log(&path, header, |entry| {
-            sessions.extend(wal::decode(entry.payload).map(|change| change.membership.session));
+            sessions.extend(wal::session_of(entry.payload));
             Ok(())
         })?;
     }

@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use coverage::Coverage;
 pub(crate) use log::{Log, LogHeader, owner, owner_in};
-pub(crate) use payload::{Change, Membership, change_len, decode, encode};
+pub(crate) use payload::{Change, Membership, change_len, decode, encode, session_of};
 pub(crate) use reach::{Reach, reach_path};
 pub(crate) use record::MAX_PAYLOAD;
 pub(crate) use replay::{Intact, Tail, ends_by, fence, intact, list, read_log};

@@ -134,6 +134,11 @@ pub(crate) fn encode(
     }
 }
 
+/// The session a payload belongs to, 0 for none, without a look at the rest.
+pub(crate) fn session_of(payload: &[u8]) -> Option<u128> {
+    payload.first_chunk().copied().map(u128::from_le_bytes)
+}
+
 /// Reads a payload; `None` if it is not what [`encode`] makes.
 pub(crate) fn decode(payload: &[u8]) -> Option<Change> {
     let mut input = Input(payload);

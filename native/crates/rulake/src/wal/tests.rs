@@ -200,6 +200,7 @@ proptest! {
         let read = decode(&bytes).unwrap();
         prop_assert_eq!(read.first_row, first);
         prop_assert_eq!(&read.membership, &membership);
+        prop_assert_eq!(session_of(&bytes), Some(session));
         prop_assert_eq!(&read.deletes, &deletes);
         prop_assert_eq!(&read.batch.records, &batch.records);
         prop_assert_eq!(&read.batch.vectors, &batch.vectors);
