@@ -491,12 +491,15 @@ export declare class UpsertBatch {
   /** An empty batch. */
   constructor()
   /**
-   * Adds records. `lengths` says how many numbers of `vectors` belong to each; 0 is a record without a vector.
+   * Adds records. `joined` holds their ids, texts and metadata as UTF-8 one after the other, `lengths` four numbers for
+   * each: bytes of the id, bytes of the text, bytes of the metadata (both one more than they are, 0 where there is none),
+   * numbers of the vector, which come from `vectors` (0: no vector). Everything is in three places so that the event loop
+   * allocates little: other threads may be in the allocator.
    *
    * # Errors
    * `INVALID_ID`, `INVALID_RECORD`, `DIMENSION_MISMATCH`, `NOT_FINITE`, `INVALID_DIMENSIONS`.
    */
-  push(ids: Array<string>, texts: (string | undefined)[], metadata: (string | undefined)[], vectors: Float32Array, lengths: Uint32Array): void
+  push(joined: Uint8Array, lengths: Uint32Array, vectors: Float32Array): void
 }
 
 /**

@@ -18,8 +18,12 @@ use crate::found::FoundRecords;
 use crate::job::{JobControl, guarded, run_guarded};
 use crate::parameters::to_number;
 use crate::pool::{self, Lane};
+use crate::pulse::Pulse;
 use crate::records::{IdBatch, UpsertBatch};
 use crate::scan::NativeScan;
+
+/// A batch of so many bytes is indexed by all CPUs.
+const SHARED_BYTES: usize = 1 << 16;
 
 /// A handle on a collection. It keeps its lake open, and so does every job.
 #[napi]
@@ -177,10 +181,13 @@ impl NativeCollection {
         let collection = Held::clone(&self.held);
         Self::promise(env, move |done| {
             let large = pieces.len() > 1;
+            let bytes: usize = pieces.iter().map(Batch::bytes).sum();
+            let pulse = (bytes >= SHARED_BYTES).then(Pulse::keep);
             let commit = move || match Batch::join(pieces) {
                 Ok(batch) => {
                     collection.upsert(batch, durability(buffered), |result| {
                         done(result.map_err(Failure::from));
+                        drop(pulse);
                     });
                 }
                 Err(error) => done(Err(error.into())),

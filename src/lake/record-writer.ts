@@ -4,12 +4,13 @@ import { LakeError } from "../errors.js";
 import { native } from "../native.js";
 import { describe, didYouMean } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
+import { JoinedText } from "./joined-text.js";
 import { lakeCallNow } from "./native-call.js";
 import type { RecordInput } from "./records.js";
 import { type VectorInput, vectorLength, writeVector } from "./vector.js";
 
 /** What one call into the native side may take: each of these costs well under a millisecond. */
-const PIECE = { records: 256, numbers: 1 << 17, characters: 1 << 17 };
+const PIECE = { records: 256, numbers: 1 << 17, bytes: 1 << 17 };
 
 const PARTS = ["id", "vector", "text", "metadata"] as const;
 
@@ -22,14 +23,13 @@ let room: Float32Array<ArrayBuffer> | undefined;
 export class RecordWriter {
   readonly #where: string;
   #batch: UpsertBatch | undefined;
-  #ids: string[] = [];
-  #texts: (string | undefined)[] = [];
-  #metadata: (string | undefined)[] = [];
+  /** Ids, texts and metadata. */
+  readonly #text = new JoinedText();
+  /** Four for each record, as the native side takes them. */
+  #lengths: number[] = [];
   /** The vectors one after the other, in the first `#numbers` places. */
   #vectors = noVector;
-  #lengths: number[] = [];
   #numbers = 0;
-  #characters = 0;
   #records = 0;
   #bytes = 0;
   /** Records of earlier batches, so that messages count as the caller does. */
@@ -67,24 +67,22 @@ export class RecordWriter {
     }
     const json = metadata === undefined ? undefined : this.#json(metadata, at);
     const length = vector === undefined ? 0 : this.#keep(vector, at);
-    this.#ids.push(id);
-    this.#texts.push(text);
-    this.#metadata.push(json);
-    this.#lengths.push(length);
+    const idBytes = this.#text.add(id);
+    const textBytes = text === undefined ? 0 : this.#text.add(text) + 1;
+    const jsonBytes = json === undefined ? 0 : this.#text.add(json) + 1;
+    this.#lengths.push(idBytes, textBytes, jsonBytes, length);
     this.#numbers += length;
     this.#records += 1;
-    const characters = id.length + (text?.length ?? 0) + (json?.length ?? 0);
-    this.#characters += characters;
-    this.#bytes += characters + 4 * length;
+    this.#bytes += idBytes + textBytes + jsonBytes + 4 * length;
     return id;
   }
 
   /** Whether the event loop should get its turn: then await {@link RecordWriter.flush}. */
   get isDue(): boolean {
     return (
-      this.#ids.length >= PIECE.records ||
+      this.#lengths.length >= 4 * PIECE.records ||
       this.#numbers >= PIECE.numbers ||
-      this.#characters >= PIECE.characters ||
+      this.#text.length >= PIECE.bytes ||
       isTurnOver()
     );
   }
@@ -131,18 +129,15 @@ export class RecordWriter {
   }
 
   #push(): void {
-    if (this.#ids.length === 0) return;
+    if (this.#lengths.length === 0) return;
+    const lengths = new Uint32Array(this.#lengths);
     const vectors = this.#vectors.subarray(0, this.#numbers);
-    const lengths = Uint32Array.from(this.#lengths);
     this.#batch ??= this.#newBatch();
     const batch = this.#batch;
-    lakeCallNow(this.#where, () => batch.push(this.#ids, this.#texts, this.#metadata, vectors, lengths));
-    this.#ids = [];
-    this.#texts = [];
-    this.#metadata = [];
+    lakeCallNow(this.#where, () => batch.push(this.#text.bytes(), lengths, vectors));
+    this.#text.clear();
     this.#lengths = [];
     this.#numbers = 0;
-    this.#characters = 0;
     if (this.#vectors.length <= 2 * PIECE.numbers) room = this.#vectors;
     this.#vectors = noVector;
   }

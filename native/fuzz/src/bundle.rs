@@ -28,13 +28,13 @@ pub fn sample(dir: &Path) -> Sample {
             let metadata = format!(r#"{{"n":{i},"deep":{{"a":[1,"x",null]}}}}"#);
             let vector = [1.0, i as f32, -0.5];
             batch.push_with_vector(
-                i.to_string(),
+                &i.to_string(),
                 &vector,
-                Some(format!("text {i}")),
-                Some(metadata),
+                Some(&format!("text {i}")),
+                Some(&metadata),
             )?;
         }
-        batch.push("without".into(), None, None)?;
+        batch.push("without", None, None)?;
         docs.upsert_and_wait(batch, Durability::Buffered)?;
         let options = PublishOptions {
             rbpx: false,

@@ -25,10 +25,10 @@ fn put(docs: &Collection, ids: std::ops::Range<u32>) -> Result<()> {
     for id in ids {
         let vector = [1.0, id as f32, (id * 7 % 11) as f32];
         batch.push_with_vector(
-            format!("id{id}"),
+            &format!("id{id}"),
             &vector,
-            Some(format!("text {id}")),
-            Some(format!(r#"{{"n":{id},"s":"x"}}"#)),
+            Some(&format!("text {id}")),
+            Some(&format!(r#"{{"n":{id},"s":"x"}}"#)),
         )?;
     }
     docs.upsert_and_wait(batch, Durability::Fsync).map(|_| ())

@@ -12,15 +12,9 @@ fuzz_target!(|text: &str| {
         .expect("a collection in memory");
     let mut batch = Batch::new();
     batch
-        .push(
-            "plain".into(),
-            Some("Text".into()),
-            Some(r#"{"a":{"b":[1,"x"]},"n":2}"#.into()),
-        )
+        .push("plain", Some("Text"), Some(r#"{"a":{"b":[1,"x"]},"n":2}"#))
         .expect("a sound record");
-    let taken = batch
-        .push("given".into(), None, Some(metadata.into()))
-        .is_ok();
+    let taken = batch.push("given", None, Some(metadata)).is_ok();
     if docs.upsert_and_wait(batch, Durability::Fsync).is_err() {
         return;
     }

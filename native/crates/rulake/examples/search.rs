@@ -73,7 +73,7 @@ fn fill(docs: &Collection, base: &[f32], dimensions: usize, rows: usize) {
             let metadata = format!(r#"{{"bucket":{},"group":{}}}"#, i % 100, (i * 7 + 3) % 10);
             let vector = vectors.row(i);
             batch
-                .push_with_vector(i.to_string(), &vector, Some(text), Some(metadata))
+                .push_with_vector(&i.to_string(), &vector, Some(&text), Some(&metadata))
                 .unwrap();
         }
         docs.upsert_and_wait(batch, Durability::Buffered).unwrap();

@@ -104,11 +104,9 @@ mod tests {
             .unwrap();
         let mut batch = Batch::new();
         batch
-            .push_with_vector("a".into(), &[1.0, 2.0], Some("one".into()), None)
+            .push_with_vector("a", &[1.0, 2.0], Some("one"), None)
             .unwrap();
-        batch
-            .push("b".into(), None, Some("{\"n\": 1}".into()))
-            .unwrap();
+        batch.push("b", None, Some("{\"n\": 1}")).unwrap();
         docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
         let include = Include {
             vector: true,

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 
 use rabitq::{Index, Metric};
 
+use crate::batch::Batch;
 use crate::engine::Engine;
 use crate::explain::{self, Plan};
 use crate::history::HistoryEntry;
@@ -12,7 +13,6 @@ use crate::memtable::Memtable;
 use crate::options::{Durability, Include, SearchRequest, Selection};
 use crate::queue::{Change, Commit, Reply, Write};
 use crate::read::{self, Found, Match};
-use crate::record::Batch;
 use crate::scan::Scan;
 use crate::snapshot::SnapshotId;
 use crate::state::State;

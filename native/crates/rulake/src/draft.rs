@@ -6,11 +6,12 @@ use mapping::Watch;
 use rabitq::{BuildOptions, Control, Index, Kind, Metric};
 use rayon::prelude::*;
 
+use crate::batch::Batch;
 use crate::json::parse_object;
 use crate::manifest::now;
 use crate::memtable::Memtable;
 use crate::options::Settings;
-use crate::record::Batch;
+use crate::record::Record;
 use crate::segment::Live;
 use crate::state::{Place, State};
 use crate::value::Interner;
@@ -96,16 +97,17 @@ impl Draft {
         if batch.dimensions != 0 {
             self.state.dimensions = Some(batch.dimensions);
         }
-        for record in batch.records {
+        for (parts, has_vector) in batch.records() {
             let row = self.state.next_row;
             self.state.next_row += 1;
-            let (hash, old) = self.state.find(&record.id)?;
+            let (hash, old) = self.state.find(parts.id)?;
             if let Some(old) = old {
                 self.remove(old)?;
             }
-            if record.has_vector {
+            if has_vector {
                 self.added.push(row);
             }
+            let record = Record::new(&parts, has_vector);
             self.state.fresh.push(row, hash, record);
         }
         if self.vectors.is_empty() {
@@ -252,10 +254,9 @@ fn check_norms(metric: Metric, batch: &Batch) -> Result<()> {
         }
         let norm_squared = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         let row = batch
-            .records
-            .iter()
+            .records()
             .enumerate()
-            .filter(|(_, r)| r.has_vector)
+            .filter(|(_, (_, has_vector))| *has_vector)
             .nth(row)
             .map_or(row, |(i, _)| i);
         Err(rabitq::Error::NormOutOfRange { row, norm_squared }.into())
@@ -269,7 +270,8 @@ fn check_norms(metric: Metric, batch: &Batch) -> Result<()> {
 }
 
 fn check_metadata(batch: &Batch, interner: &Interner) -> Result<()> {
-    let check = |(row, metadata): (usize, &Option<Box<str>>)| match metadata {
+    let metadata = |row| batch.record(row).and_then(|(parts, _)| parts.metadata);
+    let check = |row| match metadata(row) {
         Some(text) => parse_object(text, interner).map(drop).map_err(|error| {
             let reason = format!(
                 "the metadata cannot be kept as a JSON object: {} at byte {}",
@@ -279,19 +281,9 @@ fn check_metadata(batch: &Batch, interner: &Interner) -> Result<()> {
         }),
         None => Ok(()),
     };
-    if batch.records.len() > PARALLEL_RECORDS {
-        batch
-            .records
-            .par_iter()
-            .map(|record| &record.metadata)
-            .enumerate()
-            .try_for_each(check)
+    if batch.len() > PARALLEL_RECORDS {
+        (0..batch.len()).into_par_iter().try_for_each(check)
     } else {
-        batch
-            .records
-            .iter()
-            .map(|record| &record.metadata)
-            .enumerate()
-            .try_for_each(check)
+        (0..batch.len()).try_for_each(check)
     }
 }

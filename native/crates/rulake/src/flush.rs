@@ -139,19 +139,15 @@ fn build(
     let control = engine.control();
     for (row, heap) in frozen.rows.iter() {
         control.check()?;
-        let record = &heap.record;
+        let parts = heap.record.parts();
         let vector = match &frozen.index {
-            Some(index) if record.has_vector => index.get(row)?,
+            Some(index) if heap.record.has_vector => index.get(row)?,
             _ => None,
         };
         builder.push(
             row,
-            state.shared.hash(&record.id),
-            (
-                &record.id,
-                record.text.as_deref(),
-                record.metadata.as_deref(),
-            ),
+            state.shared.hash(parts.id),
+            (parts.id, parts.text, parts.metadata),
             vector.as_deref(),
         )?;
     }

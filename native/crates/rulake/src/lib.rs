@@ -20,6 +20,7 @@
 //! which must not exist. Old generations are kept for a while, with the log after the oldest.
 
 mod arrow_scan;
+mod batch;
 mod blocks;
 mod bundle;
 mod collection;
@@ -74,6 +75,7 @@ mod wal;
 mod witness;
 mod writer;
 
+pub use batch::Batch;
 pub use bundle::{
     Bundle, Content, Draft, FileEntry, LoadOptions, Loaded, PublishOptions, Role, Signature,
     TABLE_FILE,
@@ -89,7 +91,7 @@ pub use options::{
 };
 pub use queue::Commit;
 pub use read::{Found, Match};
-pub use record::{Batch, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES, Record};
+pub use record::{MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_TEXT_BYTES};
 pub use scan::Scan;
 pub use session::Session;
 pub use snapshot::SnapshotId;

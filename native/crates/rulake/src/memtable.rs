@@ -52,7 +52,7 @@ impl Memtable {
             Ok(self
                 .rows
                 .get(row)
-                .is_some_and(|heap| *heap.record.id == *id))
+                .is_some_and(|heap| heap.record.parts().id == id))
         })
     }
 
@@ -66,7 +66,7 @@ impl Memtable {
     pub(crate) fn remove(&mut self, row: i64, hash: impl FnOnce(&str) -> u64) -> bool {
         match self.rows.remove(row) {
             Some(heap) => {
-                self.ids.remove(hash(&heap.record.id), row);
+                self.ids.remove(hash(heap.record.parts().id), row);
                 true
             }
             None => false,
@@ -78,7 +78,7 @@ impl Memtable {
         let mut vectors = Vec::new();
         let mut added = Vec::new();
         for (row, heap) in later.rows.iter() {
-            self.ids.insert(shared.hash(&heap.record.id), row);
+            self.ids.insert(shared.hash(heap.record.parts().id), row);
             self.rows.push(row, heap.clone());
             if let Some(index) = &later.index
                 && let Some(vector) = index.get(row)?

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::batch::Batch;
 use crate::options::{Durability, Selection};
-use crate::record::Batch;
 use crate::snapshot::SnapshotId;
 use crate::writer::Writer;
 use crate::{Error, Result};

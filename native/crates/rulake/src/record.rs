@@ -1,6 +1,4 @@
-//! Records on their way in.
-
-use crate::{Error, Result};
+//! A record, but for its vector.
 
 /// Most bytes of an id.
 pub const MAX_ID_BYTES: usize = 1024;
@@ -10,183 +8,83 @@ pub const MAX_METADATA_BYTES: usize = 64 << 20;
 pub const MAX_TEXT_BYTES: usize = 1 << 30;
 
 /// Id, text and metadata of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts<'a> {
     /// 1 to [`MAX_ID_BYTES`] bytes.
-    pub id: Box<str>,
+    pub(crate) id: &'a str,
     /// Any text.
-    pub text: Option<Box<str>>,
+    pub(crate) text: Option<&'a str>,
     /// A JSON object, kept byte by byte.
-    pub metadata: Option<Box<str>>,
-    /// Whether a vector belongs to it.
-    pub has_vector: bool,
+    pub(crate) metadata: Option<&'a str>,
 }
 
-/// Records to upsert together. Vectors are in one row-major matrix, in the order of the records that have one.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    pub(crate) dimensions: usize,
-    pub(crate) records: Vec<Record>,
-    pub(crate) vectors: Vec<f32>,
-    pub(crate) bytes: usize,
-    /// Position of the first record in the caller's input.
-    pub(crate) first: usize,
-}
-
-impl Batch {
-    /// An empty batch.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+impl Parts<'_> {
+    /// Bytes of all of them.
+    pub(crate) fn len(&self) -> usize {
+        let size = |part: Option<&str>| part.map_or(0, str::len);
+        self.id.len() + size(self.text) + size(self.metadata)
     }
+}
 
-    /// A batch that goes on where others end: errors count records from `first`.
-    #[must_use]
-    pub fn continuing(first: usize) -> Self {
+/// Where the parts of a record are in a string that holds them one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    id: u16,
+    text: Option<u32>,
+    metadata: Option<u32>,
+}
+
+impl Layout {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the parts' most bytes are fewer"
+    )]
+    pub(crate) fn of(parts: &Parts<'_>) -> Self {
         Self {
-            first,
-            ..Self::default()
+            id: parts.id.len() as u16,
+            text: parts.text.map(|text| text.len() as u32),
+            metadata: parts.metadata.map(|metadata| metadata.len() as u32),
         }
     }
 
-    /// Joins batches in this order into one.
-    ///
-    /// # Errors
-    /// `DIMENSION_MISMATCH`.
-    pub fn join(batches: Vec<Self>) -> Result<Self> {
-        let mut rest = batches.into_iter();
-        let Some(mut joined) = rest.next() else {
-            return Ok(Self::new());
+    /// The parts at the beginning of a string, which was put together after this layout.
+    pub(crate) fn split(self, joined: &str) -> Parts<'_> {
+        let mut rest = joined;
+        let mut next = |length: usize| {
+            let (part, after) = rest.split_at_checked(length).unwrap_or_default();
+            rest = after;
+            part
         };
-        if rest.len() == 0 {
-            return Ok(joined);
+        Parts {
+            id: next(usize::from(self.id)),
+            text: self.text.map(|length| next(length as usize)),
+            metadata: self.metadata.map(|length| next(length as usize)),
         }
-        joined
-            .records
-            .reserve(rest.as_slice().iter().map(Self::len).sum());
-        joined.vectors.reserve(
-            rest.as_slice()
-                .iter()
-                .map(|batch| batch.vectors.len())
-                .sum(),
-        );
-        for batch in rest {
-            joined.check_dimensions(batch.dimensions)?;
-            joined.dimensions = joined.dimensions.max(batch.dimensions);
-            joined.records.extend(batch.records);
-            joined.vectors.extend_from_slice(&batch.vectors);
-            joined.bytes += batch.bytes;
-        }
-        Ok(joined)
     }
+}
 
-    fn check_dimensions(&self, got: usize) -> Result<()> {
-        if self.dimensions == 0 || got == 0 || self.dimensions == got {
-            return Ok(());
-        }
-        Err(rabitq::Error::DimensionMismatch {
-            expected: self.dimensions,
-            got,
-        }
-        .into())
-    }
+/// A record that is kept in memory. Its parts are in one allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    joined: Box<str>,
+    layout: Layout,
+    pub(crate) has_vector: bool,
+}
 
-    /// Adds a record without a vector: it can be read and filtered, but no search finds it.
-    ///
-    /// # Errors
-    /// `INVALID_ID`, `INVALID_RECORD`.
-    pub fn push(
-        &mut self,
-        id: String,
-        text: Option<String>,
-        metadata: Option<String>,
-    ) -> Result<()> {
-        self.push_record(id, text, metadata, false)
-    }
-
-    /// Adds a record with a vector. All vectors of a batch have the same length.
-    ///
-    /// # Errors
-    /// `INVALID_ID`, `INVALID_RECORD`, `DIMENSION_MISMATCH`, `NOT_FINITE`, `INVALID_DIMENSIONS`.
-    pub fn push_with_vector(
-        &mut self,
-        id: String,
-        vector: &[f32],
-        text: Option<String>,
-        metadata: Option<String>,
-    ) -> Result<()> {
-        let row = self.first + self.records.len();
-        if !(1..=rabitq::MAX_DIMENSIONS).contains(&vector.len()) {
-            return Err(rabitq::Error::InvalidDimensions { got: vector.len() }.into());
+impl Record {
+    pub(crate) fn new(parts: &Parts<'_>, has_vector: bool) -> Self {
+        let mut joined = String::with_capacity(parts.len());
+        for part in [Some(parts.id), parts.text, parts.metadata] {
+            joined.push_str(part.unwrap_or_default());
         }
-        self.check_dimensions(vector.len())?;
-        if let Some(position) = vector.iter().position(|x| !x.is_finite()) {
-            let value = vector.get(position).copied().unwrap_or(f32::NAN);
-            return Err(rabitq::Error::NotFinite {
-                row,
-                position,
-                value,
-            }
-            .into());
-        }
-        self.push_record(id, text, metadata, true)?;
-        self.dimensions = vector.len();
-        self.vectors.extend_from_slice(vector);
-        self.bytes += size_of_val(vector);
-        Ok(())
-    }
-
-    fn push_record(
-        &mut self,
-        id: String,
-        text: Option<String>,
-        metadata: Option<String>,
-        has_vector: bool,
-    ) -> Result<()> {
-        let row = self.first + self.records.len();
-        if id.is_empty() || id.len() > MAX_ID_BYTES {
-            let reason = format!(
-                "an id has 1 to {MAX_ID_BYTES} bytes of UTF-8, this one has {}",
-                id.len()
-            );
-            return Err(Error::InvalidId { row, reason });
-        }
-        let size = |part: &Option<String>| part.as_ref().map_or(0, String::len);
-        if size(&text) > MAX_TEXT_BYTES {
-            return Err(Error::InvalidRecord {
-                row,
-                reason: format!("the text is longer than {MAX_TEXT_BYTES} bytes"),
-            });
-        }
-        if size(&metadata) > MAX_METADATA_BYTES {
-            let reason = format!("the metadata is longer than {MAX_METADATA_BYTES} bytes");
-            return Err(Error::InvalidRecord { row, reason });
-        }
-        self.bytes += id.len() + size(&text) + size(&metadata) + 16;
-        self.records.push(Record {
-            id: id.into(),
-            text: text.map(Into::into),
-            metadata: metadata.map(Into::into),
+        Self {
+            joined: joined.into(),
+            layout: Layout::of(parts),
             has_vector,
-        });
-        Ok(())
+        }
     }
 
-    /// Records so far.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether there is no record.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Bytes the batch takes in the log, roughly.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        self.layout.split(&self.joined)
     }
 }

@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
+use crate::batch::Batch;
 use crate::draft::Draft;
 use crate::engine::{Engine, Happened};
 use crate::filter::View;
 use crate::lake::Inner;
 use crate::markers::{Marker, Participant};
 use crate::options::Selection;
-use crate::record::{Batch, Record};
+use crate::record::Parts;
 use crate::snapshot::SnapshotId;
 use crate::state::{Place, State};
 use crate::ulid::Ulid;
@@ -120,8 +121,8 @@ impl Session {
             }
             part.draft.check(part.engine.settings(), &batch)?;
             let (before, records) = (part.draft.state.len(), batch.len());
-            for record in &batch.records {
-                part.touch(&record.id)?;
+            for (parts, _) in batch.records() {
+                part.touch(parts.id)?;
             }
             part.draft.upsert(batch)?;
             part.draft.index(part.engine.settings())?;
@@ -234,10 +235,7 @@ impl Part {
         let state = &self.draft.state;
         let mut batch = Batch::new();
         for (row, heap) in state.fresh.rows.iter_from(self.base.next_row) {
-            let Record {
-                id, text, metadata, ..
-            } = heap.record.clone();
-            let (id, text, metadata) = (id.into(), text.map(Into::into), metadata.map(Into::into));
+            let Parts { id, text, metadata } = heap.record.parts();
             match state.vector(Place::Fresh(row))? {
                 Some(vector) if heap.record.has_vector => {
                     batch.push_with_vector(id, &vector, text, metadata)?;

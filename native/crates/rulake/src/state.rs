@@ -237,7 +237,7 @@ impl State {
         for (place, span) in places.zip(spans) {
             ids.push(match place {
                 Place::Stored(i, position) => self.live(i)?.segment.rows.id_in(position, span)?,
-                Place::Frozen(_) | Place::Fresh(_) => &self.heap(place)?.record.id,
+                Place::Frozen(_) | Place::Fresh(_) => self.heap(place)?.record.parts().id,
             });
         }
         Ok(ids)

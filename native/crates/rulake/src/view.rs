@@ -65,7 +65,7 @@ impl<'a> RowView<'a> {
     /// The metadata as it came.
     pub(crate) fn metadata_json(&self) -> Result<Option<&str>> {
         match &self.place {
-            Place::Heap(heap) => Ok(heap.record.metadata.as_deref()),
+            Place::Heap(heap) => Ok(heap.record.parts().metadata),
             Place::Stored { position, .. } => Ok(self.block()?.and_then(|b| b.metadata(*position))),
         }
     }
@@ -96,7 +96,7 @@ impl<'a> RowView<'a> {
 impl View for RowView<'_> {
     fn id(&self) -> Result<&str> {
         match &self.place {
-            Place::Heap(heap) => Ok(&heap.record.id),
+            Place::Heap(heap) => Ok(heap.record.parts().id),
             Place::Stored {
                 segment, position, ..
             } => segment.rows.id(*position),
@@ -105,7 +105,7 @@ impl View for RowView<'_> {
 
     fn text(&self) -> Result<Option<&str>> {
         match &self.place {
-            Place::Heap(heap) => Ok(heap.record.text.as_deref()),
+            Place::Heap(heap) => Ok(heap.record.parts().text),
             Place::Stored { position, .. } => Ok(self.block()?.and_then(|b| b.text(*position))),
         }
     }
@@ -116,7 +116,7 @@ impl View for RowView<'_> {
                 if let Some(object) = heap.parsed.get() {
                     return Ok(object.as_deref());
                 }
-                let object = match &heap.record.metadata {
+                let object = match heap.record.parts().metadata {
                     Some(text) => Some(Box::new(self.parse(text)?)),
                     None => None,
                 };

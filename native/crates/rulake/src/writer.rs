@@ -13,11 +13,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::batch::Batch;
 use crate::draft::Draft;
 use crate::engine::{Engine, FLUSH_BYTES, Happened};
 use crate::options::Durability;
 use crate::queue::{Change, Commit, Reply, Work, Write};
-use crate::record::Batch;
 use crate::session::Effect;
 use crate::snapshot::SnapshotId;
 use crate::state::State;

@@ -33,7 +33,7 @@ fn rows(from: usize) -> Batch {
         let id = format!("r{}", i % 60);
         let vector = [1.0, i as f32 / 60.0];
         batch
-            .push_with_vector(id, &vector, Some("text".into()), None)
+            .push_with_vector(&id, &vector, Some("text"), None)
             .unwrap();
     }
     batch

@@ -18,9 +18,7 @@ fn open(path: &Path) -> (Lake, Collection) {
 
 fn put(docs: &Collection, id: &str) -> rulake::Result<rulake::Commit> {
     let mut batch = Batch::new();
-    batch
-        .push_with_vector(id.into(), &[1.0, 2.0], None, None)
-        .unwrap();
+    batch.push_with_vector(id, &[1.0, 2.0], None, None).unwrap();
     docs.upsert_and_wait(batch, Durability::Fsync)
 }
 
@@ -76,7 +74,7 @@ fn who_has_lost_the_lock_acknowledges_nothing() {
         refused(replaced.and_then(rulake::Replacement::commit));
         let session = lake.session().unwrap();
         let mut batch = Batch::new();
-        batch.push("c".into(), None, None).unwrap();
+        batch.push("c", None, None).unwrap();
         session.upsert("docs", batch).unwrap();
         refused(session.commit());
         assert_eq!(ids(&docs), ["a"], "readers go on");

@@ -57,7 +57,7 @@ fn batch(numbers: std::ops::Range<usize>, random: &mut Random) -> Batch {
             random.below(500)
         );
         batch
-            .push_with_vector(format!("r{i}"), &vector, Some(text), Some(metadata))
+            .push_with_vector(&format!("r{i}"), &vector, Some(&text), Some(&metadata))
             .unwrap();
     }
     batch

@@ -21,7 +21,7 @@ fn fill(docs: &Collection) {
             i % 7,
             1900 + i % 50
         );
-        batch.push(format!("r{i}"), None, Some(metadata)).unwrap();
+        batch.push(&format!("r{i}"), None, Some(&metadata)).unwrap();
     }
     docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
 }

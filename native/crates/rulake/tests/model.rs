@@ -107,7 +107,7 @@ proptest! {
                     let mut batch = Batch::new();
                     for (id, x, n) in records {
                         let vector = [f32::from(x), f32::from(n) * 0.5];
-                        batch.push_with_vector(format!("id{id}"), &vector, None, Some(format!("{{\"n\": {n}}}"))).unwrap();
+                        batch.push_with_vector(&format!("id{id}"), &vector, None, Some(&format!("{{\"n\": {n}}}"))).unwrap();
                         model.insert(format!("id{id}"), (vector, n));
                     }
                     docs.upsert_and_wait(batch, Durability::Buffered).unwrap();

@@ -18,9 +18,7 @@ fn docs(lake: &Lake) -> Collection {
 
 fn put(collection: &Collection, id: &str, vector: &[f32]) {
     let mut batch = Batch::new();
-    batch
-        .push_with_vector(id.into(), vector, Some(id.into()), None)
-        .unwrap();
+    batch.push_with_vector(id, vector, Some(id), None).unwrap();
     collection
         .upsert_and_wait(batch, Durability::Buffered)
         .unwrap();

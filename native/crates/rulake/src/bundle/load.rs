@@ -186,7 +186,7 @@ impl Bundle {
             let (id, vector) = rows
                 .next(&mut reader)
                 .map_err(|error| io_error(&path, error))?;
-            target.push(&path, id.to_string(), Some(vector), None, None)?;
+            target.push(&path, &id.to_string(), Some(vector), None, None)?;
             target.flush_if_full(&path, control)?;
         }
         target.flush(&path)?;
@@ -230,8 +230,8 @@ fn join(
                 return Err(Error::corrupt(path, reason));
             }
         };
-        let metadata = record.metadata.map(|raw| raw.get().to_owned());
-        target.push(path, record.id, vector, record.text, metadata)?;
+        let metadata = record.metadata.as_ref().map(|raw| raw.get());
+        target.push(path, &record.id, vector, record.text.as_deref(), metadata)?;
         target.flush_if_full(path, Control::default())?;
     }
     target.flush(path)?;
@@ -276,10 +276,10 @@ impl Target {
     fn push(
         &mut self,
         path: &Path,
-        id: String,
+        id: &str,
         vector: Option<&[f32]>,
-        text: Option<String>,
-        metadata: Option<String>,
+        text: Option<&str>,
+        metadata: Option<&str>,
     ) -> Result<()> {
         self.lines += 1;
         match vector {

@@ -14,7 +14,8 @@
 
 use std::sync::Arc;
 
-use crate::record::{Batch, Record};
+use crate::batch::Batch;
+use crate::record::Parts;
 
 const VECTOR: u8 = 1;
 const TEXT: u8 = 2;
@@ -71,12 +72,7 @@ impl Change {
 
 /// Bytes a change takes.
 pub(crate) fn change_len(membership: &Membership, deletes: &[i64], batch: &Batch) -> usize {
-    let part = |part: &Option<Box<str>>| part.as_ref().map_or(0, |text| text.len());
-    let records: usize = batch
-        .records
-        .iter()
-        .map(|r| 11 + r.id.len() + part(&r.text) + part(&r.metadata))
-        .sum();
+    let records: usize = batch.records().map(|(parts, _)| 11 + parts.len()).sum();
     36 + size_of_val(deletes) + records + batch.vectors.len() * 4 + membership.len()
 }
 
@@ -98,21 +94,19 @@ pub(crate) fn encode(
         out.extend_from_slice(&row.to_le_bytes());
     }
     out.extend_from_slice(&first_row.to_le_bytes());
-    out.extend_from_slice(&(batch.records.len() as u32).to_le_bytes());
+    out.extend_from_slice(&(batch.len() as u32).to_le_bytes());
     out.extend_from_slice(&(batch.dimensions as u32).to_le_bytes());
-    for record in &batch.records {
-        let text = record.text.as_deref();
-        let metadata = record.metadata.as_deref();
+    for (Parts { id, text, metadata }, has_vector) in batch.records() {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         out.push(
-            flag(record.has_vector, VECTOR)
+            flag(has_vector, VECTOR)
                 | flag(text.is_some(), TEXT)
                 | flag(metadata.is_some(), METADATA),
         );
-        out.extend_from_slice(&(record.id.len() as u16).to_le_bytes());
+        out.extend_from_slice(&(id.len() as u16).to_le_bytes());
         out.extend_from_slice(&(text.map_or(0, str::len) as u32).to_le_bytes());
         out.extend_from_slice(&(metadata.map_or(0, str::len) as u32).to_le_bytes());
-        for part in [Some(&*record.id), text, metadata].into_iter().flatten() {
+        for part in [Some(id), text, metadata].into_iter().flatten() {
             out.extend_from_slice(part.as_bytes());
         }
     }
@@ -149,11 +143,8 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Change> {
     let deletes = deletes.map(|row| i64::from_le_bytes(*row)).collect();
     let first_row = i64::from_le_bytes(input.array()?);
     let count = input.u32()? as usize;
-    let mut batch = Batch {
-        dimensions: input.u32()? as usize,
-        bytes: input.0.len(),
-        ..Batch::default()
-    };
+    let mut batch = Batch::new();
+    batch.dimensions = input.u32()? as usize;
     let mut with_vector = 0_usize;
     for _ in 0..count {
         let [flags] = input.array()?;
@@ -173,12 +164,7 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Change> {
         };
         let has_vector = flags & VECTOR != 0;
         with_vector += usize::from(has_vector);
-        batch.records.push(Record {
-            id,
-            text,
-            metadata,
-            has_vector,
-        });
+        batch.append(&Parts { id, text, metadata }, has_vector);
     }
     let floats = input.take(with_vector.checked_mul(batch.dimensions)?.checked_mul(4)?)?;
     batch.vectors = floats
@@ -224,7 +210,7 @@ impl<'a> Input<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn text(&mut self, n: usize) -> Option<Box<str>> {
-        std::str::from_utf8(self.take(n)?).ok().map(Into::into)
+    fn text(&mut self, n: usize) -> Option<&'a str> {
+        std::str::from_utf8(self.take(n)?).ok()
     }
 }

@@ -57,11 +57,7 @@ fn metadata_with_line_breaks_and_empty_collections_are_fine() {
     assert_eq!(empty.collection.dimensions(), None);
     let mut batch = Batch::new();
     batch
-        .push(
-            "only text".into(),
-            Some("x".into()),
-            Some("{\n\"a\":\r\n\"b\\n\"}".into()),
-        )
+        .push("only text", Some("x"), Some("{\n\"a\":\r\n\"b\\n\"}"))
         .unwrap();
     collection
         .upsert_and_wait(batch, Durability::Fsync)

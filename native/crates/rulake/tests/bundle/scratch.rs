@@ -37,11 +37,12 @@ pub(crate) fn fill(collection: &Collection, count: usize, id: impl Fn(usize) -> 
         let text = (i % 3 != 1).then(|| format!("text \"{i}\"\nüber\u{2028} \0"));
         let metadata =
             (i % 4 != 2).then(|| format!("{{ \"n\": {i}.50, \"n\": 1e2,\"x\":[null] }}"));
+        let (text, metadata) = (text.as_deref(), metadata.as_deref());
         if i % 5 == 3 {
-            batch.push(id(i), text, metadata).unwrap();
+            batch.push(&id(i), text, metadata).unwrap();
         } else {
             batch
-                .push_with_vector(id(i), &vector(i), text, metadata)
+                .push_with_vector(&id(i), &vector(i), text, metadata)
                 .unwrap();
         }
     }

@@ -22,9 +22,7 @@ fn numbers_stay_the_ids_of_upstream_unless_one_is_none() {
     };
     let put = |id: &str| {
         let mut batch = Batch::new();
-        batch
-            .push_with_vector(id.into(), &vector(1), None, None)
-            .unwrap();
+        batch.push_with_vector(id, &vector(1), None, None).unwrap();
         collection
             .upsert_and_wait(batch, Durability::Fsync)
             .unwrap();

@@ -59,10 +59,10 @@ fn readers_see_whole_batches_while_writers_and_checkpoints_run() {
                 let vector = [(i as f32).cos(), (i as f32).sin(), round as f32 / 100.0];
                 batch
                     .push_with_vector(
-                        format!("r{i}"),
+                        &format!("r{i}"),
                         &vector,
                         None,
-                        Some(format!("{{\"round\":{round}}}")),
+                        Some(&format!("{{\"round\":{round}}}")),
                     )
                     .unwrap();
             }

@@ -26,7 +26,7 @@ fn a_growing_collection_changes_its_index_by_itself() {
             let mut batch = Batch::new();
             for _ in 0..rows {
                 batch
-                    .push_with_vector(format!("r{next}"), &scattered(next), None, None)
+                    .push_with_vector(&format!("r{next}"), &scattered(next), None, None)
                     .unwrap();
                 next += 1;
             }
@@ -61,7 +61,7 @@ fn many_vectors_in_memory_get_lists_whatever_is_written_meanwhile() {
         let mut batch = Batch::new();
         for row in rows {
             batch
-                .push_with_vector(format!("r{row}"), &scattered(row), None, None)
+                .push_with_vector(&format!("r{row}"), &scattered(row), None, None)
                 .unwrap();
         }
         docs.upsert_and_wait(batch, Durability::Fsync).unwrap();

@@ -32,12 +32,7 @@ fn batch(records: &[(&str, [f32; 3], &str)]) -> Batch {
     let mut batch = Batch::new();
     for (id, vector, metadata) in records {
         batch
-            .push_with_vector(
-                (*id).into(),
-                vector,
-                Some(format!("text of {id}")),
-                Some((*metadata).into()),
-            )
+            .push_with_vector(id, vector, Some(&format!("text of {id}")), Some(metadata))
             .unwrap();
     }
     batch

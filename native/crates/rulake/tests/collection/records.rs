@@ -97,11 +97,9 @@ fn records_without_a_vector_are_read_and_filtered_but_not_found() {
     for (_dir, lake) in lakes() {
         let docs = docs(&lake);
         let mut batch = Batch::new();
+        batch.push("k", Some("value"), Some(r#"{"n":1}"#)).unwrap();
         batch
-            .push("k".into(), Some("value".into()), Some(r#"{"n":1}"#.into()))
-            .unwrap();
-        batch
-            .push_with_vector("v".into(), &[1.0, 2.0], None, None)
+            .push_with_vector("v", &[1.0, 2.0], None, None)
             .unwrap();
         docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
         assert_eq!(search(&docs, &[1.0, 2.0], 5, None), ["v"]);
@@ -130,9 +128,7 @@ fn a_bad_record_refuses_its_batch_and_no_other() {
                 .code()
         };
         let mut wrong = Batch::new();
-        wrong
-            .push_with_vector("b".into(), &[1.0], None, None)
-            .unwrap();
+        wrong.push_with_vector("b", &[1.0], None, None).unwrap();
         assert_eq!(code(wrong), "DIMENSION_MISMATCH");
         assert_eq!(
             code(batch(&[("b", [1e30, 0.0, 0.0], "{}")])),
@@ -146,21 +142,18 @@ fn a_bad_record_refuses_its_batch_and_no_other() {
         }
         assert_eq!(
             Batch::new()
-                .push_with_vector("b".into(), &[f32::NAN], None, None)
+                .push_with_vector("b", &[f32::NAN], None, None)
                 .unwrap_err()
                 .code(),
             "NOT_FINITE"
         );
         assert_eq!(
-            Batch::new()
-                .push(String::new(), None, None)
-                .unwrap_err()
-                .code(),
+            Batch::new().push("", None, None).unwrap_err().code(),
             "INVALID_ID"
         );
         assert_eq!(
             Batch::new()
-                .push("é".repeat(513), None, None)
+                .push(&"é".repeat(513), None, None)
                 .unwrap_err()
                 .code(),
             "INVALID_ID"

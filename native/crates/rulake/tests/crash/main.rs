@@ -37,7 +37,7 @@ fn batch(records: &[(String, i32)]) -> Batch {
     for (id, n) in records {
         let vector = [*n as f32, 1.0, 2.0];
         batch
-            .push_with_vector(id.clone(), &vector, Some(format!("text {n}")), None)
+            .push_with_vector(id, &vector, Some(&format!("text {n}")), None)
             .unwrap();
     }
     batch

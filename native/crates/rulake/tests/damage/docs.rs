@@ -27,10 +27,10 @@ pub fn put(docs: &Collection, id: &str, seed: u32) {
         .collect();
     batch
         .push_with_vector(
-            id.into(),
+            id,
             &vector,
-            Some(format!("text {seed}")),
-            Some(format!("{{\"n\":{seed}}}")),
+            Some(&format!("text {seed}")),
+            Some(&format!("{{\"n\":{seed}}}")),
         )
         .unwrap();
     docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
@@ -96,7 +96,7 @@ pub fn both(lake: &Lake, id: &str) {
     let session = lake.session().unwrap();
     for name in ["docs", "ledger"] {
         let mut batch = Batch::new();
-        batch.push(id.into(), Some("text".into()), None).unwrap();
+        batch.push(id, Some("text"), None).unwrap();
         session.upsert(name, batch).unwrap();
     }
     session.commit().unwrap();

@@ -92,7 +92,7 @@ fn a_crash_at_any_length_of_the_log_leaves_whole_batches_and_can_be_written_to()
     let mut batch = Batch::new();
     for i in 0..10 {
         batch
-            .push_with_vector(format!("b{i}"), &[i as f32, 1.0, 2.0, 3.0], None, None)
+            .push_with_vector(&format!("b{i}"), &[i as f32, 1.0, 2.0, 3.0], None, None)
             .unwrap();
     }
     docs.upsert_and_wait(batch, Durability::Fsync).unwrap();

@@ -32,7 +32,7 @@ fn open(path: &Path, options: LakeOptions) -> rulake::Result<(Lake, Collection)>
 fn put(docs: &Collection, id: &str) -> SnapshotId {
     let mut batch = Batch::new();
     batch
-        .push_with_vector(id.into(), &[1.0, 2.0], Some("text".repeat(20)), None)
+        .push_with_vector(id, &[1.0, 2.0], Some(&"text".repeat(20)), None)
         .unwrap();
     let done = docs.upsert_and_wait(batch, Durability::Fsync).unwrap();
     done.snapshot

@@ -23,10 +23,10 @@ fn put(docs: &Collection, numbers: std::ops::Range<usize>) {
         let metadata = Some(format!("{{\"n\":{i}}}"));
         batch
             .push_with_vector(
-                id(i),
+                &id(i),
                 &[i as f32, 1.0, 2.0, 3.0],
-                Some(id(i * 7).repeat(60)),
-                metadata,
+                Some(&id(i * 7).repeat(60)),
+                metadata.as_deref(),
             )
             .unwrap();
     }

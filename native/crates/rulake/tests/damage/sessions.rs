@@ -13,7 +13,7 @@ const NAMES: [&str; 2] = ["from", "to"];
 fn records(ids: &[&str]) -> Batch {
     let mut batch = Batch::new();
     for id in ids {
-        batch.push((*id).into(), None, None).unwrap();
+        batch.push(id, None, None).unwrap();
     }
     batch
 }

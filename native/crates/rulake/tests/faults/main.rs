@@ -80,7 +80,7 @@ fn batch(ids: &[&str]) -> Batch {
     for id in ids {
         let vector = [id.len() as f32, 1.0];
         batch
-            .push_with_vector((*id).into(), &vector, Some(format!("text of {id}")), None)
+            .push_with_vector(id, &vector, Some(&format!("text of {id}")), None)
             .unwrap();
     }
     batch
@@ -293,7 +293,7 @@ fn a_slow_flush_makes_writes_wait() {
                 .map(|d| ((i * 31 + j * 7 + d) % 101) as f32 + 1.0)
                 .collect();
             batch
-                .push_with_vector(format!("r{i}-{j}"), &vector, None, None)
+                .push_with_vector(&format!("r{i}-{j}"), &vector, None, None)
                 .unwrap();
         }
         let begun = Instant::now();

@@ -69,9 +69,7 @@ fn a_session_makes_collections_only_by_writing_to_them() {
         let session = lake.session().unwrap();
         session.upsert("b", batch(&[("y", 1)])).unwrap();
         let mut wrong = Batch::new();
-        wrong
-            .push_with_vector("z".into(), &[1.0], None, None)
-            .unwrap();
+        wrong.push_with_vector("z", &[1.0], None, None).unwrap();
         let refused = session.upsert("b", wrong).unwrap_err();
         assert_eq!(refused.code(), "DIMENSION_MISMATCH");
         assert_eq!(

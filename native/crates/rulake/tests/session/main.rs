@@ -27,7 +27,7 @@ fn batch(records: &[(&str, i32)]) -> Batch {
     for (id, n) in records {
         let metadata = format!("{{\"n\":{n}}}");
         batch
-            .push_with_vector((*id).into(), &[*n as f32, 1.0], None, Some(metadata))
+            .push_with_vector(id, &[*n as f32, 1.0], None, Some(&metadata))
             .unwrap();
     }
     batch
