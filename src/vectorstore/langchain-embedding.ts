@@ -2,6 +2,7 @@ import type { EmbeddingsInterface } from "@langchain/core/embeddings";
 import { OnnxEmbeddings } from "../embeddings/langchain.js";
 import { RuLakeError } from "../errors.js";
 import { invalidOption } from "../options.js";
+import { orAborted } from "../or-aborted.js";
 
 /** @throws ConfigError `INVALID_OPTION` for what cannot embed, such as options in its place */
 export function checkEmbeddings(embeddings: EmbeddingsInterface, where: string): void {
@@ -15,13 +16,14 @@ export function checkEmbeddings(embeddings: EmbeddingsInterface, where: string):
   );
 }
 
-/** The vectors of texts to be searched in. */
+/** The vectors of texts to be searched in. Embeddings of others cannot be stopped, but are not waited for after an abort. */
 export async function embedDocuments(
   embeddings: EmbeddingsInterface,
   texts: string[],
   signal: AbortSignal | undefined,
 ): Promise<readonly (number[] | Float32Array)[]> {
-  if (!isPlainOnnx(embeddings)) return embeddings.embedDocuments(texts);
+  signal?.throwIfAborted();
+  if (!isPlainOnnx(embeddings)) return orAborted(embeddings.embedDocuments(texts), signal);
   const options = { kind: "document" as const, ...(signal && { signal }) };
   return embeddings.caller.call(() => embeddings.embedder.embedBatch(texts, options));
 }
@@ -33,7 +35,7 @@ export async function embedQuery(
   signal: AbortSignal | undefined,
 ): Promise<number[] | Float32Array> {
   signal?.throwIfAborted();
-  if (!isPlainOnnx(embeddings)) return embeddings.embedQuery(text);
+  if (!isPlainOnnx(embeddings)) return orAborted(embeddings.embedQuery(text), signal);
   const options = { kind: "query" as const, ...(signal && { signal }) };
   return embeddings.caller.call(() => embeddings.embedder.embed(text, options));
 }

@@ -406,6 +406,22 @@ describe("RuLakeVectorStore for LangChain", () => {
       await expect(store.search("x", { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
       expect(embeddings.queries).toBe(0);
     });
+
+    it("does not wait for embeddings that never answer once the signal aborts", async () => {
+      const never = () => new Promise<never>(() => {});
+      const silent = { embedDocuments: never, embedQuery: never };
+      const deaf = await RuLakeVectorStore.open<Meta>(store.collection, silent);
+      const reason = new Error("enough");
+      for (const call of [
+        (signal: AbortSignal) => deaf.search("x", { signal }),
+        (signal: AbortSignal) => deaf.addDocuments([new Document({ pageContent: "x" })], { signal }),
+      ]) {
+        const controller = new AbortController();
+        const called = call(controller.signal);
+        setImmediate(() => controller.abort(reason));
+        await expect(called).rejects.toBe(reason);
+      }
+    });
   });
 
   describe("options", () => {

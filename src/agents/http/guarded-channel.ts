@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
 import type * as grpc from "@grpc/grpc-js";
 import { A2AError } from "../../errors.js";
+import { orAborted } from "../../or-aborted.js";
 import { Call, tooLate } from "./call.js";
 import { type Credentials, createCredentials } from "./credentials.js";
 import { statusError } from "./grpc-status.js";
@@ -260,15 +261,6 @@ function settles(
     channel.watchConnectivityState(state, deadline, (late) => (late ? resolve(false) : watch(resolve)));
   };
   return new Promise(watch);
-}
-
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }
 
 function failureOf(work: Promise<void>): Promise<grpc.ServiceError | undefined> {

@@ -1,5 +1,6 @@
 import { A2AError } from "../../errors.js";
 import { checkOptions, invalidOption } from "../../options.js";
+import { orAborted } from "../../or-aborted.js";
 import { readJson } from "./body.js";
 
 /** OAuth 2.0 client credentials. */
@@ -130,18 +131,4 @@ function tokenRefused(url: URL, status: number, error: unknown): A2AError {
     category: busy ? "transient" : "permanent",
     context: { origin: url.origin, status, reason },
   });
-}
-
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }

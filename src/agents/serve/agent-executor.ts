@@ -1,5 +1,6 @@
 import type { Message, Part } from "@a2a-js/sdk";
 import type { AgentExecutor, ExecutionEventBus, RequestContext } from "@a2a-js/sdk/server";
+import { orAborted } from "../../or-aborted.js";
 import { nextTurn } from "../../turns.js";
 import type { Backlog } from "../dispatch/backlog.js";
 import type { ServerSdk } from "../peer/a2a-sdk.js";
@@ -106,7 +107,7 @@ export class HandlerExecutor implements AgentExecutor {
   async #run(asked: AgentRequest, turn: Turn, signal: AbortSignal): Promise<void> {
     const reply = this.#options.handler(asked);
     if (!isIterable(reply)) {
-      const update = await orAborted(Promise.resolve(reply), signal);
+      const update = await orAborted(reply, signal);
       if (update !== undefined && turn.add(update)) return;
       turn.status("completed");
       return;
@@ -223,14 +224,4 @@ function toTurn(message: Message): AgentRequest["history"][number] {
 
 function isIterable(value: unknown): value is AsyncIterable<AgentUpdate> {
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
-}
-
-/** What comes of `work`, or the signal's reason as soon as it aborts. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }
