@@ -10,7 +10,7 @@ import type { RecordInput } from "./records.js";
 import { type VectorInput, vectorLength, writeVector } from "./vector.js";
 
 /** What one call into the native side may take: each of these costs well under a millisecond. */
-const PIECE = { records: 256, numbers: 1 << 17, bytes: 1 << 17 };
+export const PIECE = { records: 256, numbers: 1 << 17, bytes: 1 << 17 };
 
 const PARTS = ["id", "vector", "text", "metadata"] as const;
 

@@ -3,7 +3,7 @@ import { LakeError } from "../errors.js";
 import { warnOfLateFailure } from "../late-failure.js";
 import { checkSignal, invalidOption } from "../options.js";
 import { isTurnOver, nextTurn } from "../turns.js";
-import { RecordWriter } from "./record-writer.js";
+import { PIECE, RecordWriter } from "./record-writer.js";
 import type { RecordInput, UpsertOptions, UpsertResult } from "./records.js";
 import { checkSource, readSource, type Source } from "./source.js";
 
@@ -30,7 +30,8 @@ export async function upsertRecords<Meta extends object>(
   let done = 0;
   let snapshot: string | undefined;
   try {
-    if (isTurnOver()) await nextTurn();
+    // Many records were hardly made without using up most of this turn.
+    if (isTurnOver() || (total ?? 0) > PIECE.records) await nextTurn();
     await readSource(records, signal, where, (record) => (add(record) ? turn() : undefined));
     // The last batch may have been full; there is nothing left to stop then.
     if (snapshot === undefined || writer.records > 0) {
