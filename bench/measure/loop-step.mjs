@@ -12,6 +12,7 @@ import { watchingLoop } from "./loop-delay.mjs";
 
 const RECORDS = 200_000;
 const BATCH = 1000;
+/** Records made in one turn. */
 const FEW = 100;
 /** About as long as a batch takes. */
 const UPSERT_MS = 14;

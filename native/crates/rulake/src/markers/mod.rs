@@ -153,13 +153,17 @@ pub(crate) fn dir(lake: &Path) -> PathBuf {
 pub(crate) fn note_reach(lake: &Path) {
     let dir = dir(lake);
     let note = || -> Result<()> {
-        let Some((header, path)) = wal::list(&dir, 0)?.pop() else {
-            return Ok(());
-        };
-        let last = wal::read_log(&path, header, |_| Ok(()))?.last;
-        let is_noted = |reach: Reach| reach.names(header) && reach.sequence() >= last;
-        if !Reach::read(&dir)?.is_some_and(is_noted) {
-            Reach::new(header, last).write(&dir)?;
+        for (header, path) in wal::list(&dir, 0)?.into_iter().rev() {
+            let tail = wal::read_log(&path, header, |_| Ok(()))?;
+            // A log in the making, or one that a crash has left without a header, is none to expect.
+            if tail.good == 0 {
+                continue;
+            }
+            let is_noted = |reach: Reach| reach.names(header) && reach.sequence() >= tail.last;
+            if !Reach::read(&dir)?.is_some_and(is_noted) {
+                Reach::new(header, tail.last).write(&dir)?;
+            }
+            break;
         }
         Ok(())
     };
@@ -268,6 +272,30 @@ mod tests {
         prune(lake.path()).unwrap();
         assert!(committed().is_empty());
         assert_eq!(files::names(&dir(lake.path())).unwrap(), ["reach.json"]);
+    }
+
+    #[test]
+    fn a_log_without_a_header_is_not_expected_to_have_one() {
+        let lake = tempfile::tempdir().unwrap();
+        let mut markers = Markers::new(lake.path());
+        markers.begin().unwrap();
+        markers.commit(&marker(5, &[("a", 3)])).unwrap();
+        // The process ended after it had made the next file.
+        let torn = LogHeader {
+            epoch: 2,
+            first_sequence: 1,
+            owner: OWNER,
+        };
+        let dir = dir(lake.path());
+        for bytes in [0, 31] {
+            std::fs::write(dir.join(torn.file_name()), vec![0; bytes]).unwrap();
+            note_reach(lake.path());
+            let reach = Reach::expect(&dir).unwrap();
+            assert!(!reach.names(torn) && reach.sequence() == 1);
+            reach.check(&dir).unwrap();
+            let committed = Committed::read(lake.path()).unwrap().sessions();
+            assert_eq!(committed, HashSet::from([5]));
+        }
     }
 
     #[test]
