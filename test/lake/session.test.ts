@@ -260,15 +260,12 @@ describe.each([
 
   it("waits for no iterable once it has failed, and takes nothing from it then", async () => {
     await using lake = await open();
-    let goOn: () => void = () => {};
     let closed = false;
     const written: Promise<unknown>[] = [];
-    async function* stuck() {
+    async function* stuck(gate: Promise<void>) {
       try {
         yield { id: "a" };
-        await new Promise<void>((resolve) => {
-          goOn = resolve;
-        });
+        await gate;
         for (let n = 0; n < 20_000; n++) yield { id: `r${n}` };
       } finally {
         closed = true;
@@ -282,8 +279,13 @@ describe.each([
         }),
     ]) {
       closed = false;
+      // Made here: on a slow machine the upsert may only begin to read when its session has failed.
+      let goOn: () => void = () => {};
+      const gate = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
       const session = lake.session((s) => {
-        written.push(s.collection("docs").upsert(stuck()));
+        written.push(s.collection("docs").upsert(stuck(gate)));
         return fail(s);
       });
       await expect(session).rejects.toThrow(/changed my mind|broken/);
