@@ -22,9 +22,17 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
 }
 
+/// Makes what a file holds durable, whoever has written it.
+pub(crate) fn sync(path: &Path) -> Result<()> {
+    let file = File::options().write(true).open(path);
+    file.and_then(|file| file.sync_data()).at(path)
+}
+
 /// Creates a directory and its parents, and makes each new entry durable.
 pub(crate) fn create_dir(dir: &Path) -> Result<()> {
     if dir.is_dir() {
+        // Who made it may have been killed at once. Where the parent cannot be read, it was somebody else.
+        let _ = sync_name(dir);
         return Ok(());
     }
     if let Some(parent) = parent(dir) {
@@ -42,6 +50,11 @@ pub(crate) fn add_dir(dir: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         other => other.at(dir)?,
     }
+    sync_name(dir)
+}
+
+/// Makes the name of a directory durable.
+fn sync_name(dir: &Path) -> Result<()> {
     sync_dir(parent(dir).unwrap_or(Path::new(".")))
 }
 

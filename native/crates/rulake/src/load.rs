@@ -124,6 +124,9 @@ fn open_generation(
     let pin = if read_only {
         Some(Arc::new(Pin::new(dir, newest)?))
     } else {
+        // The writer before may have been killed: what it has left is made durable before anything depends on it.
+        files::sync_dir(dir)?;
+        files::sync_dir(&manifest::dir(dir))?;
         files::remove_drafts(&manifest::dir(dir))?;
         files::remove_drafts(&wal::dir(dir))?;
         retention::sweep(dir)?;

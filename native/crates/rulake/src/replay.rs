@@ -142,6 +142,9 @@ pub(crate) fn replay(
                 cut(path, tail.good)?;
             }
         }
+        if mode == Mode::Write {
+            wal::settle(path, tail)?;
+        }
         reached = Some(tail.last.min(fence - 1));
         bytes += tail.good;
     }

@@ -86,16 +86,7 @@ impl Inner {
         }
         lake_file::check(&path)?;
         if !options.read_only {
-            files::remove_drafts(&path)?;
-            replace::finish_all(&path)?;
-            remove_unborn(&path)?;
-            markers::prune(&path)?;
-            for name in files::names(&path)?
-                .iter()
-                .filter(|name| name.starts_with(DROPPED))
-            {
-                files::remove_dir(&path.join(name))?;
-            }
+            take_over(&path)?;
         }
         Ok(Self {
             markers: Mutex::new(Some(Markers::new(&path))),
@@ -381,6 +372,22 @@ impl Inner {
         }
         first
     }
+}
+
+/// Ends what the writer before has left half done. It may have been killed: what it has not made durable is, before
+/// anything is removed or built on it.
+fn take_over(lake: &Path) -> Result<()> {
+    files::sync_dir(lake)?;
+    files::remove_drafts(lake)?;
+    replace::finish_all(lake)?;
+    remove_unborn(lake)?;
+    markers::take_over(lake)?;
+    for name in files::names(lake)? {
+        if name.starts_with(DROPPED) {
+            files::remove_dir(&lake.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes collections that sessions were about to make when they ended.

@@ -54,10 +54,10 @@ impl Markers {
 
     /// Before a session goes to any log: where one is, there is a file here that says so.
     pub(crate) fn begin(&self) -> Result<()> {
-        files::create_dir(&self.dir)?;
         if wal::reach_path(&self.dir).exists() {
             return Ok(());
         }
+        files::create_dir(&self.dir)?;
         check_reach(&self.dir, None, &wal::list(&self.dir, 0)?)?;
         Reach::begin(&self.dir)
     }
@@ -149,19 +149,20 @@ pub(crate) fn dir(lake: &Path) -> PathBuf {
     lake.join(DIRECTORY)
 }
 
-/// Notes how far the log reaches, before a generation has what its sessions have changed. Not to be able to is no failure.
+/// Notes how far the log reaches durably, before a generation has what its sessions have changed. Not to be able to is no
+/// failure.
 pub(crate) fn note_reach(lake: &Path) {
     let dir = dir(lake);
     let note = || -> Result<()> {
         for (header, path) in wal::list(&dir, 0)?.into_iter().rev() {
             let tail = wal::read_log(&path, header, |_| Ok(()))?;
-            // A log in the making, or one that a crash has left without a header, is none to expect.
-            if tail.good == 0 {
+            // One in the making, or that a crash has left without a header. A session under way may not be durable yet.
+            if tail.synced < header.first_sequence {
                 continue;
             }
-            let is_noted = |reach: Reach| reach.names(header) && reach.sequence() >= tail.last;
+            let is_noted = |reach: Reach| reach.names(header) && reach.sequence() >= tail.synced;
             if !Reach::read(&dir)?.is_some_and(is_noted) {
-                Reach::new(header, tail.last).write(&dir)?;
+                Reach::new(header, tail.synced).write(&dir)?;
             }
             break;
         }
@@ -170,13 +171,23 @@ pub(crate) fn note_reach(lake: &Path) {
     let _ = note();
 }
 
-/// Removes the logs if no collection's log has a change of their sessions any more.
-pub(crate) fn prune(lake: &Path) -> Result<()> {
+/// Takes over what the writer before has left, which may have been killed. The logs are removed if no collection's log has
+/// a change of their sessions any more.
+pub(crate) fn take_over(lake: &Path) -> Result<()> {
     let dir = dir(lake);
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    files::sync_dir(&dir)?;
     files::remove_drafts(&dir)?;
     let logs = wal::list(&dir, 0)?;
     if logs.is_empty() {
         return Ok(());
+    }
+    for (header, path) in &logs {
+        if let Ok(tail) = wal::read_log(path, *header, |_| Ok(())) {
+            wal::settle(path, tail)?;
+        }
     }
     let is_whole = match Reach::read(&dir) {
         Ok(Some(reach)) => reach.check(&dir).is_ok(),
@@ -266,10 +277,10 @@ mod tests {
         let all = HashSet::from([5, u128::MAX, u128::MAX - 1]);
         assert_eq!(committed(), all);
         assert_eq!(wal::list(&dir(lake.path()), 0).unwrap().len(), 1);
-        prune(lake.path()).unwrap();
+        take_over(lake.path()).unwrap();
         assert_eq!(committed(), all);
         std::fs::remove_dir_all(lake.path().join("b")).unwrap();
-        prune(lake.path()).unwrap();
+        take_over(lake.path()).unwrap();
         assert!(committed().is_empty());
         assert_eq!(files::names(&dir(lake.path())).unwrap(), ["reach.json"]);
     }
@@ -296,6 +307,23 @@ mod tests {
             let committed = Committed::read(lake.path()).unwrap().sessions();
             assert_eq!(committed, HashSet::from([5]));
         }
+    }
+
+    #[test]
+    fn a_session_that_is_not_durable_yet_is_not_expected() {
+        let lake = tempfile::tempdir().unwrap();
+        let mut markers = Markers::new(lake.path());
+        markers.begin().unwrap();
+        markers.commit(&marker(5, &[("a", 3)])).unwrap();
+        // Another is being committed while a collection is flushed.
+        let log = markers.log.as_mut().unwrap();
+        append(log, &marker(6, &[("a", 4)]));
+        log.write().unwrap();
+        note_reach(lake.path());
+        assert_eq!(Reach::expect(&dir(lake.path())).unwrap().sequence(), 1);
+        log.sync().unwrap();
+        note_reach(lake.path());
+        assert_eq!(Reach::expect(&dir(lake.path())).unwrap().sequence(), 2);
     }
 
     #[test]
@@ -342,7 +370,7 @@ mod tests {
         );
         std::fs::remove_dir_all(lake.path().join("a")).unwrap();
         assert_ne!(make(), owner);
-        prune(lake.path()).unwrap();
+        take_over(lake.path()).unwrap();
         assert!(wal::list(&dir(lake.path()), 0).unwrap().is_empty());
     }
 }

@@ -36,7 +36,7 @@ pub(crate) use log::{Log, LogHeader, owner, owner_in};
 pub(crate) use payload::{Change, Membership, change_len, decode, encode, session_of};
 pub(crate) use reach::{Reach, reach_path};
 pub(crate) use record::MAX_PAYLOAD;
-pub(crate) use replay::{Intact, Tail, ends_by, fence, intact, list, read_log};
+pub(crate) use replay::{Intact, Tail, ends_by, fence, intact, list, read_log, settle};
 
 /// Where a collection keeps its logs.
 pub(crate) fn dir(collection: &Path) -> PathBuf {

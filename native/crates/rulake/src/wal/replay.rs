@@ -20,6 +20,8 @@ pub(crate) struct Tail {
     pub(crate) length: u64,
     /// Sequence of the last record; one below the header's first if there is none.
     pub(crate) last: u64,
+    /// Sequence up to which its records are known to be durable; one below the header's first if none is.
+    pub(crate) synced: u64,
 }
 
 /// A change read back.
@@ -67,6 +69,7 @@ pub(crate) fn read_log(
     let bytes = files::read(path)?;
     let length = bytes.len() as u64;
     let mut last = header.first_sequence.saturating_sub(1);
+    let mut synced = last;
     if bytes.len() < LOG_HEADER || check_header(path, &bytes, header).is_err() {
         // A crash while the file was created leaves a part of the header and certainly no record.
         if vouched(&bytes, 0, 0).is_none() && !looks_whole(&bytes) {
@@ -74,6 +77,7 @@ pub(crate) fn read_log(
                 good: 0,
                 length,
                 last,
+                synced,
             });
         }
         check_header(path, &bytes, header)?;
@@ -103,6 +107,7 @@ pub(crate) fn read_log(
             ));
         }
         last = expected;
+        synced = synced.max(found.header.watermark);
         if found.header.kind != Kind::Mark {
             visit(Entry {
                 sequence: last,
@@ -117,7 +122,16 @@ pub(crate) fn read_log(
         good: at.min(bytes.len()) as u64,
         length,
         last,
+        synced,
     })
+}
+
+/// Makes durable what a writer that was killed has left in a log, before anything is built on it.
+pub(crate) fn settle(path: &Path, tail: Tail) -> Result<()> {
+    if tail.synced < tail.last {
+        files::sync(path)?;
+    }
+    Ok(())
 }
 
 /// Whether a log has nothing after a sequence, by a look at the heads of its records: what a generation holds already

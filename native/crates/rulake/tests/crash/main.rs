@@ -2,24 +2,26 @@
 //! put on a disk that has forgotten what was not synced. Whatever was acknowledged must be there, and nothing by halves.
 #![cfg(target_os = "linux")]
 
+mod again;
 mod trace;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
 use rulake::{
     Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, Selection,
 };
-use trace::{CUTS, Call, Disk};
+use trace::{CUTS, Call, Disk, Tracer};
 
 const STEPS: i32 = 22;
 /// Steps that replace `docs` as a whole.
 const REPLACING: [i32; 2] = [11, 16];
 /// A step whose session makes a collection, and does nothing else.
 const MAKING: i32 = 7;
+/// A step that drops that collection.
+const DROPPING: i32 = 15;
 
 type Content = BTreeMap<String, String>;
 
@@ -66,6 +68,7 @@ fn model(
 ) {
     match step % 5 {
         _ if step == MAKING => all_made.push(made(step)),
+        _ if step == DROPPING => all_made.retain(|name| *name != made(MAKING)),
         3 => docs.retain(|id, _| id != "r1" && id != "r4"),
         4 => {
             docs.remove("r2");
@@ -112,6 +115,7 @@ fn work(path: &Path) {
                 session.upsert(&made(step), batch(&records(step))).unwrap();
                 session.commit().unwrap();
             }
+            _ if step == DROPPING => assert!(lake.drop_collection(&made(MAKING)).unwrap()),
             3 => {
                 let ids = Selection::Ids(vec!["r1".into(), "r4".into()]);
                 docs.delete_and_wait(ids, Durability::Fsync).unwrap();
@@ -185,6 +189,14 @@ fn list_made(lake: &Lake) -> Vec<String> {
     names
 }
 
+fn all(lake: &Lake, docs: &Collection, ledger: &Collection) -> Lakeful {
+    Lakeful {
+        docs: content(docs),
+        ledger: content(ledger),
+        made: list_made(lake),
+    }
+}
+
 /// The same to somebody who changes nothing; nothing if there is no lake yet.
 fn seen_by_reader(path: &Path) -> Option<Vec<String>> {
     let options = LakeOptions {
@@ -195,52 +207,35 @@ fn seen_by_reader(path: &Path) -> Option<Vec<String>> {
     Some(list_made(&lake))
 }
 
+/// A test that has its work traced.
+const WORK: &str = "after_a_power_cut_at_any_call_what_was_acknowledged_is_there";
+
 #[test]
 fn after_a_power_cut_at_any_call_what_was_acknowledged_is_there() {
-    if let Ok(path) = std::env::var("RULAKE_CRASH_WORK") {
-        work(Path::new(&path));
-        return;
+    if let Some(lake) = trace::lake() {
+        return work(&lake);
     }
-    // A memory file system makes the thousand openings quick; what a power cut leaves is up to the model anyway.
-    let memory = Path::new("/dev/shm");
-    let dir = if memory.is_dir() {
-        tempfile::tempdir_in(memory).unwrap()
-    } else {
-        tempfile::tempdir().unwrap()
-    };
-    let shim = dir.path().join("shim.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/shim.c");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&shim)
-        .arg(&source)
-        .arg("-ldl")
-        .status();
-    if !compiled.is_ok_and(|status| status.success()) {
-        println!("skipped: no C compiler to build tests/crash/shim.c with");
-        return;
-    }
-    // Watched are this directory and `lake-acks` beside it.
-    let root = dir.path().join("traced");
+    let Some(tracer) = Tracer::new() else { return };
+    let scratch = tracer.scratch.path();
+    // Watched are this directory and `lake-acks` beside the lake.
+    let root = scratch.join("traced");
     fs::create_dir(&root).unwrap();
-    let log = dir.path().join("log");
-    let status = Command::new(std::env::current_exe().unwrap())
-        .env("LD_PRELOAD", &shim)
-        .env("RULAKE_TRACE_ROOT", &root)
-        .env("RULAKE_TRACE", &log)
-        .env("RULAKE_CRASH_WORK", root.join("lake"))
-        .status();
-    assert!(status.unwrap().success());
-    check(&root, &trace::read(&log), dir.path());
+    check(&root, &tracer.run(WORK, &root), scratch);
 }
 
-fn check(root: &Path, calls: &[Call], scratch: &Path) {
+/// What is there before the first step and after each.
+fn states() -> Vec<Lakeful> {
     let mut state = Lakeful::default();
     let mut states = vec![state.clone()];
     for step in 0..STEPS {
         model(step, &mut state);
         states.push(state.clone());
     }
+    states
+}
+
+fn check(root: &Path, calls: &[Call], scratch: &Path) {
+    let states = states();
     let syncs = calls
         .iter()
         .filter(|call| matches!(call, Call::Sync(_)))
@@ -262,11 +257,7 @@ fn check(root: &Path, calls: &[Call], scratch: &Path) {
             let seen = seen_by_reader(&target.join("lake"));
             let found = {
                 let (lake, docs, ledger) = open(&target.join("lake"));
-                let found = Lakeful {
-                    docs: content(&docs),
-                    ledger: content(&ledger),
-                    made: list_made(&lake),
-                };
+                let found = all(&lake, &docs, &ledger);
                 if i % 16 == 0 {
                     assert_eq!(docs.verify(None).unwrap().problems, [], "call {i}, {cut:?}");
                     docs.upsert_and_wait(batch(&[("x".into(), 1)]), Durability::Fsync)

@@ -4,6 +4,66 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Where a process that is traced has its lake.
+const LAKE: &str = "RULAKE_CRASH_LAKE";
+
+/// The lake to work on, in a process that is traced.
+pub fn lake() -> Option<PathBuf> {
+    std::env::var_os(LAKE).map(PathBuf::from)
+}
+
+/// Traces tests of this program.
+pub struct Tracer {
+    /// For whatever the tests need.
+    pub scratch: TempDir,
+    shim: PathBuf,
+}
+
+impl Tracer {
+    /// Nothing without a C compiler.
+    pub fn new() -> Option<Self> {
+        // A memory file system makes the thousand openings quick; what a power cut leaves is up to the model anyway.
+        let memory = Path::new("/dev/shm");
+        let scratch = if memory.is_dir() {
+            tempfile::tempdir_in(memory).unwrap()
+        } else {
+            tempfile::tempdir().unwrap()
+        };
+        let shim = scratch.path().join("shim.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/shim.c");
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&shim)
+            .arg(&source)
+            .arg("-ldl")
+            .status();
+        if compiled.is_ok_and(|status| status.success()) {
+            return Some(Self { scratch, shim });
+        }
+        println!("skipped: no C compiler to build tests/crash/shim.c with");
+        None
+    }
+
+    /// What a test does in a process of its own, where [`lake`] is in this directory.
+    pub fn run(&self, test: &str, root: &Path) -> Vec<Call> {
+        let trace = self.scratch.path().join("trace");
+        let _ = fs::remove_file(&trace);
+        let done = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env("LD_PRELOAD", &self.shim)
+            .env("RULAKE_TRACE_ROOT", root)
+            .env("RULAKE_TRACE", &trace)
+            .env(LAKE, root.join("lake"))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+        read(&trace)
+    }
+}
 
 /// One call.
 #[derive(Debug)]
@@ -20,7 +80,7 @@ pub enum Call {
 }
 
 /// Reads what the shim has noted.
-pub fn read(path: &Path) -> Vec<Call> {
+fn read(path: &Path) -> Vec<Call> {
     let bytes = fs::read(path).unwrap();
     let mut rest = bytes.as_slice();
     let mut calls = Vec::new();
@@ -76,7 +136,7 @@ pub const CUTS: [Cut; 5] = [
     Cut::Tear,
 ];
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inode {
     is_dir: bool,
     bytes: Vec<u8>,
@@ -89,6 +149,7 @@ struct Inode {
 type Names = BTreeMap<OsString, usize>;
 
 /// A file system that knows what is durable.
+#[derive(Clone)]
 pub struct Disk {
     root: PathBuf,
     /// The first is the root.
@@ -105,6 +166,14 @@ impl Disk {
         Self {
             root: root.to_owned(),
             inodes: vec![inode],
+        }
+    }
+
+    /// The same disk with its root elsewhere.
+    pub fn mounted_at(&self, root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            ..self.clone()
         }
     }
 
