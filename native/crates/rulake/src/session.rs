@@ -355,7 +355,7 @@ impl Inner {
         new: Vec<(String, Effect)>,
     ) -> Result<Vec<(String, SnapshotId)>> {
         let mut markers = self.markers();
-        if let Some(markers) = &*markers {
+        if let Some(markers) = &mut *markers {
             markers.begin()?;
         }
         let names = effects.iter().map(|(name, ..)| name);

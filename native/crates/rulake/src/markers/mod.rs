@@ -52,14 +52,24 @@ impl Markers {
         }
     }
 
-    /// Before a session goes to any log: where one is, there is a file here that says so.
-    pub(crate) fn begin(&self) -> Result<()> {
-        if wal::reach_path(&self.dir).exists() {
-            return Ok(());
+    /// Before a session goes to any log: where one is, there is a file here that says so. And whatever can fail without
+    /// leaving a doubt should have done so.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        self.check()?;
+        if !wal::reach_path(&self.dir).exists() {
+            files::create_dir(&self.dir)?;
+            check_reach(&self.dir, None, &wal::list(&self.dir, 0)?)?;
+            Reach::begin(&self.dir)?;
         }
-        files::create_dir(&self.dir)?;
-        check_reach(&self.dir, None, &wal::list(&self.dir, 0)?)?;
-        Reach::begin(&self.dir)
+        if let Some(log) = self.log.take_if(|log| log.bytes() >= self.full) {
+            log.close()?;
+        }
+        if self.log.is_none() {
+            let log = create(&self.dir)?;
+            self.full = FULL_BYTES.max(2 * log.bytes());
+            self.log = Some(log);
+        }
+        Ok(())
     }
 
     /// Ends the log.
@@ -70,36 +80,29 @@ impl Markers {
         }
     }
 
-    /// Commits a session. After an error nobody knows whether it was committed, until the lake is opened again.
+    /// Commits a session that was begun. After an error nobody knows whether it was committed, until the lake is opened
+    /// again.
     pub(crate) fn commit(&mut self, marker: &Marker) -> Result<()> {
-        if let Some(reason) = &self.failed {
-            return Err(Error::Poisoned {
-                collection: DIRECTORY.into(),
-                reason: reason.clone(),
-            });
-        }
-        let written = self.write(marker);
+        self.check()?;
+        let Some(log) = &mut self.log else {
+            return Err(Error::Internal("a session was not begun".into()));
+        };
+        append(log, marker);
+        let written = log.write().and_then(|()| log.sync());
         if let Err(error) = &written {
             self.failed = Some(error.to_string());
         }
         written
     }
 
-    fn write(&mut self, marker: &Marker) -> Result<()> {
-        if let Some(log) = self.log.take_if(|log| log.bytes() >= self.full) {
-            log.close()?;
+    fn check(&self) -> Result<()> {
+        match &self.failed {
+            None => Ok(()),
+            Some(reason) => Err(Error::Poisoned {
+                collection: DIRECTORY.into(),
+                reason: reason.clone(),
+            }),
         }
-        let log = match &mut self.log {
-            Some(log) => log,
-            none => {
-                let log = none.insert(create(&self.dir)?);
-                self.full = FULL_BYTES.max(2 * log.bytes());
-                log
-            }
-        };
-        append(log, marker);
-        log.write()?;
-        log.sync()
     }
 }
 
@@ -332,10 +335,10 @@ mod tests {
         let settings = Settings::new(&CollectionOptions::default()).unwrap();
         load::create(&lake.path().join("a"), "a", &settings).unwrap();
         let mut markers = Markers::new(lake.path());
-        markers.begin().unwrap();
         // Only sessions with `a` are needed.
         for session in 1..=100 {
             let name = if session % 10 == 0 { "a" } else { "gone" };
+            markers.begin().unwrap();
             markers.commit(&marker(session, &[(name, 1)])).unwrap();
             if session == 50 {
                 markers.full = 1;

@@ -193,6 +193,36 @@ fn a_buffered_write_that_cannot_be_synced_later_stops_the_writer() {
     check_reopened(&faults, &["a"], &["b"]);
 }
 
+/// Commits a record for each of two collections.
+fn session(lake: &Lake, doc: &str, entry: &str) -> rulake::Result<()> {
+    let session = lake.session()?;
+    session.upsert("docs", batch(&[doc]))?;
+    session.upsert("ledger", batch(&[entry]))?;
+    session.commit().map(drop)
+}
+
+#[test]
+fn a_session_that_cannot_begin_leaves_everything_as_it_was() {
+    let Some(faults) = with_shim("a_session_that_cannot_begin_leaves_everything_as_it_was") else {
+        return;
+    };
+    let lake = faults.open();
+    let (docs, ledger) = (collection(&lake, "docs"), collection(&lake, "ledger"));
+    put(&docs, &["a"]).unwrap();
+    put(&ledger, &["1"]).unwrap();
+    // Their log cannot be made.
+    faults.fail("/.sessions");
+    assert_eq!(refused(session(&lake, "b", "2")), "IO");
+    faults.end();
+    put(&docs, &["c"]).unwrap();
+    check_reading(&docs, &["a", "c"]);
+    session(&lake, "d", "4").unwrap();
+    lake.close().unwrap();
+    let lake = faults.open();
+    check_reading(&collection(&lake, "docs"), &["a", "c", "d"]);
+    check_reading(&collection(&lake, "ledger"), &["1", "4"]);
+}
+
 #[test]
 fn a_session_that_cannot_be_synced_happens_in_all_collections_or_in_none() {
     let Some(faults) =
@@ -203,13 +233,9 @@ fn a_session_that_cannot_be_synced_happens_in_all_collections_or_in_none() {
     for part in ["/.sessions/", "/ledger/wal/", "/docs/wal/"] {
         let _ = fs::remove_dir_all(&faults.lake);
         let lake = faults.open();
-        put(&collection(&lake, "docs"), &["a"]).unwrap();
-        put(&collection(&lake, "ledger"), &["1"]).unwrap();
-        let session = lake.session().unwrap();
-        session.upsert("docs", batch(&["b"])).unwrap();
-        session.upsert("ledger", batch(&["2"])).unwrap();
+        session(&lake, "a", "1").unwrap();
         faults.fail(part);
-        refused(session.commit());
+        refused(session(&lake, "b", "2"));
         check_reading(&collection(&lake, "docs"), &["a"]);
         check_reading(&collection(&lake, "ledger"), &["1"]);
         faults.end();
