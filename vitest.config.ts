@@ -9,7 +9,7 @@ const alone = ["test/**/event-loop*.test.ts"];
 export default defineConfig({
   test: {
     pool: "forks",
-    testTimeout: heavy ? 600_000 : 60_000,
+    testTimeout: heavy ? 600_000 : 120_000,
     hookTimeout: 120_000,
     projects: [
       {
