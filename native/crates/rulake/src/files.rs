@@ -22,12 +22,6 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
 }
 
-/// Makes what a file holds durable, whoever has written it.
-pub(crate) fn sync(path: &Path) -> Result<()> {
-    let file = File::options().write(true).open(path);
-    file.and_then(|file| file.sync_data()).at(path)
-}
-
 /// Creates a directory and its parents, and makes each new entry durable.
 pub(crate) fn create_dir(dir: &Path) -> Result<()> {
     if dir.is_dir() {

@@ -1,6 +1,7 @@
 //! Reading logs back.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::fs::File;
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::log::{LOG_HEADER, LogHeader, check_header};
@@ -22,6 +23,8 @@ pub(crate) struct Tail {
     pub(crate) last: u64,
     /// Sequence up to which its records are known to be durable; one below the header's first if none is.
     pub(crate) synced: u64,
+    /// Bytes known to be durable; marks behind them may not be.
+    settled: u64,
 }
 
 /// A change read back.
@@ -69,7 +72,7 @@ pub(crate) fn read_log(
     let bytes = files::read(path)?;
     let length = bytes.len() as u64;
     let mut last = header.first_sequence.saturating_sub(1);
-    let mut synced = last;
+    let (mut synced, mut settled) = (last, 0);
     if bytes.len() < LOG_HEADER || check_header(path, &bytes, header).is_err() {
         // A crash while the file was created leaves a part of the header and certainly no record.
         if vouched(&bytes, 0, 0).is_none() && !looks_whole(&bytes) {
@@ -78,11 +81,14 @@ pub(crate) fn read_log(
                 length,
                 last,
                 synced,
+                settled,
             });
         }
         check_header(path, &bytes, header)?;
     }
     let mut at = LOG_HEADER;
+    // Of the last change.
+    let mut end = at as u64;
     while at < bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
         let Some(found) = record::decode(rest) else {
@@ -106,9 +112,13 @@ pub(crate) fn read_log(
                 format!("the record at offset {at} has sequence {got}, expected {expected}"),
             ));
         }
+        if found.header.watermark >= last {
+            settled = end;
+        }
         last = expected;
         synced = synced.max(found.header.watermark);
         if found.header.kind != Kind::Mark {
+            end = (at + HEADER + found.payload.len()) as u64;
             visit(Entry {
                 sequence: last,
                 committed: found.header.committed,
@@ -123,15 +133,28 @@ pub(crate) fn read_log(
         length,
         last,
         synced,
+        settled,
     })
 }
 
-/// Makes durable what a writer that was killed has left in a log, before anything is built on it.
+/// Makes durable what the writer before has left in a log, before anything is built on it: it may have been killed before
+/// its fsync. The bytes are written once more, as they pass for written where that fsync has failed.
 pub(crate) fn settle(path: &Path, tail: Tail) -> Result<()> {
-    if tail.synced < tail.last {
-        files::sync(path)?;
+    if tail.synced >= tail.last {
+        return Ok(());
     }
-    Ok(())
+    let again = || -> std::io::Result<()> {
+        let mut file = File::options().read(true).write(true).open(path)?;
+        let mut rest = Vec::new();
+        file.seek(SeekFrom::Start(tail.settled))?;
+        Read::by_ref(&mut file)
+            .take(tail.good - tail.settled)
+            .read_to_end(&mut rest)?;
+        file.seek(SeekFrom::Start(tail.settled))?;
+        file.write_all(&rest)?;
+        file.sync_data()
+    };
+    again().at(path)
 }
 
 /// Whether a log has nothing after a sequence, by a look at the heads of its records: what a generation holds already

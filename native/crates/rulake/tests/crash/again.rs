@@ -85,14 +85,14 @@ fn check(every_kill: usize, every_cut: usize) {
             continue;
         }
         let next = (acknowledged + 1).min(states.len() - 1);
-        let told = format!("killed after call {i}, {call:?}, {acknowledged} steps acknowledged");
-        tried += cut_again(
-            &tracer,
-            &disk,
-            every_cut,
-            [&states[acknowledged], &states[next]],
-            &told,
-        );
+        let could_be = [&states[acknowledged], &states[next]];
+        let mut told =
+            format!("killed after call {i}, {call:?}, {acknowledged} steps acknowledged");
+        tried += cut_again(&tracer, &disk, every_cut, could_be, &told);
+        let mut disk = disk.clone();
+        disk.lose_dirty();
+        told += ", where an fsync had failed";
+        tried += cut_again(&tracer, &disk, every_cut, could_be, &told);
     }
     println!("{tried} power cuts");
 }

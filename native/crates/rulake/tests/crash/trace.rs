@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -140,6 +141,8 @@ pub const CUTS: [Cut; 5] = [
 struct Inode {
     is_dir: bool,
     bytes: Vec<u8>,
+    /// Where it was written to since it was synced.
+    dirty: Vec<Range<usize>>,
     synced: Vec<u8>,
     names: Names,
     durable: Names,
@@ -174,6 +177,13 @@ impl Disk {
         Self {
             root: root.to_owned(),
             ..self.clone()
+        }
+    }
+
+    /// Nothing that was written and not synced will be, unless it is written again: what a failed fsync leaves.
+    pub fn lose_dirty(&mut self) {
+        for inode in &mut self.inodes {
+            inode.dirty.clear();
         }
     }
 
@@ -221,6 +231,7 @@ impl Disk {
                     bytes.resize(end, 0);
                 }
                 bytes[*offset..end].copy_from_slice(data);
+                self.inodes[at].dirty.push(*offset..end);
             }
             Call::Truncate(path, length) => {
                 let at = self.find(path);
@@ -229,7 +240,13 @@ impl Disk {
             Call::Sync(path) => {
                 let at = self.find(path);
                 let inode = &mut self.inodes[at];
-                inode.synced = inode.bytes.clone();
+                inode.synced.resize(inode.bytes.len(), 0);
+                for range in inode.dirty.drain(..) {
+                    let end = range.end.min(inode.bytes.len());
+                    if let Some(bytes) = inode.bytes.get(range.start..end) {
+                        inode.synced[range.start..end].copy_from_slice(bytes);
+                    }
+                }
                 inode.durable = inode.names.clone();
             }
             Call::Rename(from, to) => {
