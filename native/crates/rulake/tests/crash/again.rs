@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::panic::catch_unwind;
 use std::path::Path;
+use std::time::Duration;
 
 use rulake::Durability;
 
@@ -70,7 +71,9 @@ fn what_a_killed_process_has_left_stays_wherever_it_was_killed() {
 /// Kills the first process after every so many calls and wherever it has written to a log or replaced a collection, which
 /// is not durable yet, and has the power go after every so many calls of the second.
 fn check(every_kill: usize, every_cut: usize) {
-    let Some(tracer) = Tracer::new() else { return };
+    let Some(tracer) = Tracer::new(Duration::ZERO) else {
+        return;
+    };
     let scratch = tracer.scratch.path();
     let root = scratch.join("traced");
     fs::create_dir(&root).unwrap();
@@ -79,8 +82,8 @@ fn check(every_kill: usize, every_cut: usize) {
     let (mut disk, mut tried) = (Disk::new(&root), 0);
     for (i, call) in calls.iter().enumerate() {
         disk.apply(call);
-        acknowledged += usize::from(is_write_to(call, "lake-acks"));
-        let matters = is_write_to(call, ".log") || matches!(call, Call::Exchange(..));
+        acknowledged += usize::from(call.is_write_to("lake-acks"));
+        let matters = call.is_write_to(".log") || matches!(call, Call::Exchange(..));
         if i % every_kill != 0 && !matters {
             continue;
         }
@@ -117,7 +120,7 @@ fn cut_again(
     let (mut acknowledged, mut tried) = (0, 0);
     for (i, call) in calls.iter().enumerate() {
         disk.apply(call);
-        acknowledged += usize::from(is_write_to(call, "again-acks"));
+        acknowledged += usize::from(call.is_write_to("again-acks"));
         if i % every != 0 && i + 1 < calls.len() {
             continue;
         }
@@ -146,8 +149,4 @@ fn cut_again(
     assert_eq!(acknowledged, 2);
     fs::remove_dir_all(&root).unwrap();
     tried
-}
-
-fn is_write_to(call: &Call, end_of_name: &str) -> bool {
-    matches!(call, Call::Write(path, ..) if path.to_string_lossy().ends_with(end_of_name))
 }

@@ -3,12 +3,14 @@
 #![cfg(target_os = "linux")]
 
 mod again;
+mod together;
 mod trace;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use rulake::{
     Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, Selection,
@@ -215,7 +217,9 @@ fn after_a_power_cut_at_any_call_what_was_acknowledged_is_there() {
     if let Some(lake) = trace::lake() {
         return work(&lake);
     }
-    let Some(tracer) = Tracer::new() else { return };
+    let Some(tracer) = Tracer::new(Duration::ZERO) else {
+        return;
+    };
     let scratch = tracer.scratch.path();
     // Watched are this directory and `lake-acks` beside the lake.
     let root = scratch.join("traced");
@@ -248,7 +252,7 @@ fn check(root: &Path, calls: &[Call], scratch: &Path) {
     let (mut disk, mut acknowledged, mut tried) = (Disk::new(root), 0, 0);
     for (i, call) in calls.iter().enumerate() {
         disk.apply(call);
-        if matches!(call, Call::Write(path, ..) if path.ends_with("lake-acks")) {
+        if call.is_write_to("lake-acks") {
             acknowledged += 1;
         }
         for cut in CUTS {

@@ -1,5 +1,6 @@
 // Preloaded into a process that writes a lake: notes every call that changes files below $RULAKE_TRACE_ROOT, in order,
-// in the file $RULAKE_TRACE. A record is a line, and for a write the bytes written.
+// in the file $RULAKE_TRACE. A record is a line, and for a write the bytes written. Some syncs take $RULAKE_TRACE_SLOW
+// microseconds longer, most less, so that threads meet in more ways.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,11 +13,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *root;
 static int trace = -1;
+static unsigned slow;
 static ssize_t (*real_write)(int, const void *, size_t);
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -24,7 +27,8 @@ static ssize_t (*real_write)(int, const void *, size_t);
 __attribute__((constructor)) static void start(void) {
   real_write = REAL(write);
   root = getenv("RULAKE_TRACE_ROOT");
-  const char *file = getenv("RULAKE_TRACE");
+  const char *file = getenv("RULAKE_TRACE"), *microseconds = getenv("RULAKE_TRACE_SLOW");
+  if (microseconds) slow = (unsigned)atoi(microseconds);
   if (root && file) trace = REAL(open)(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
@@ -133,19 +137,30 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
   errno = error;                        \
   return done;
 
+static void take_time(void) {
+  struct timespec now;
+  if (slow < 8) return;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  unsigned random = (unsigned)now.tv_nsec * 2654435761u >> 8;
+  usleep(random % 8 == 0 ? slow : random % (slow / 8));
+}
+
 int fsync(int fd) {
   char path[PATH_MAX];
   int wanted = path_of(fd, path);
+  if (wanted) take_time();
   NOTED(wanted, REAL(fsync)(fd), "sync %s\n", path)
 }
 int fdatasync(int fd) {
   char path[PATH_MAX];
   int wanted = path_of(fd, path);
+  if (wanted) take_time();
   NOTED(wanted, REAL(fdatasync)(fd), "sync %s\n", path)
 }
 int ftruncate64(int fd, off64_t length) {
   char path[PATH_MAX];
   int wanted = path_of(fd, path);
+  if (wanted) take_time();
   NOTED(wanted, REAL(ftruncate64)(fd, length), "truncate %s\t%lld\n", path, (long long)length)
 }
 int rename(const char *from, const char *to) {

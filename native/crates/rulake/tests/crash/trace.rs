@@ -6,6 +6,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -22,11 +23,13 @@ pub struct Tracer {
     /// For whatever the tests need.
     pub scratch: TempDir,
     shim: PathBuf,
+    /// How much longer an fsync may take.
+    slow: Duration,
 }
 
 impl Tracer {
     /// Nothing without a C compiler.
-    pub fn new() -> Option<Self> {
+    pub fn new(slow: Duration) -> Option<Self> {
         // A memory file system makes the thousand openings quick; what a power cut leaves is up to the model anyway.
         let memory = Path::new("/dev/shm");
         let scratch = if memory.is_dir() {
@@ -43,7 +46,11 @@ impl Tracer {
             .arg("-ldl")
             .status();
         if compiled.is_ok_and(|status| status.success()) {
-            return Some(Self { scratch, shim });
+            return Some(Self {
+                scratch,
+                shim,
+                slow,
+            });
         }
         println!("skipped: no C compiler to build tests/crash/shim.c with");
         None
@@ -54,10 +61,11 @@ impl Tracer {
         let trace = self.scratch.path().join("trace");
         let _ = fs::remove_file(&trace);
         let done = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test])
+            .args(["--exact", "--include-ignored", test])
             .env("LD_PRELOAD", &self.shim)
             .env("RULAKE_TRACE_ROOT", root)
             .env("RULAKE_TRACE", &trace)
+            .env("RULAKE_TRACE_SLOW", self.slow.as_micros().to_string())
             .env(LAKE, root.join("lake"))
             .output()
             .unwrap();
@@ -78,6 +86,13 @@ pub enum Call {
     Exchange(PathBuf, PathBuf),
     Link(PathBuf, PathBuf),
     Remove(PathBuf),
+}
+
+impl Call {
+    /// Whether it writes to a file whose name ends so.
+    pub fn is_write_to(&self, end_of_name: &str) -> bool {
+        matches!(self, Self::Write(path, ..) if path.to_string_lossy().ends_with(end_of_name))
+    }
 }
 
 /// Reads what the shim has noted.
