@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rulake::Durability;
 
-use crate::trace::{self, CUTS, Call, Cut, Disk, Tracer};
+use crate::trace::{self, Call, Cut, Disk, Tracer};
 use crate::{Lakeful, WORK, all, batch, open, states};
 
 /// A test that has its work traced.
@@ -91,24 +91,25 @@ fn check(every_kill: usize, every_cut: usize) {
         let could_be = [&states[acknowledged], &states[next]];
         let mut told =
             format!("killed after call {i}, {call:?}, {acknowledged} steps acknowledged");
-        tried += cut_again(&tracer, &disk, every_cut, could_be, &told);
+        cut_again(&tracer, &disk, every_cut, could_be, &told, &mut tried);
         let mut disk = disk.clone();
         disk.lose_dirty();
         told += ", where an fsync had failed";
-        tried += cut_again(&tracer, &disk, every_cut, could_be, &told);
+        cut_again(&tracer, &disk, every_cut, could_be, &told, &mut tried);
     }
     println!("{tried} power cuts");
 }
 
 /// Has a second process go on with what a killed one has left on a disk, which may be one of two states, and the power go
-/// while it works. Gives the number of power cuts.
+/// while it works.
 fn cut_again(
     tracer: &Tracer,
     disk: &Disk,
     every: usize,
     could_be: [&Lakeful; 2],
     told: &str,
-) -> usize {
+    tried: &mut usize,
+) {
     let scratch = tracer.scratch.path();
     let [root, copy] = ["again", "copy"].map(|name| scratch.join(name));
     disk.restore(Cut::KeepAll, &copy);
@@ -117,14 +118,14 @@ fn cut_again(
     disk.restore(Cut::KeepAll, &root);
     let calls = tracer.run(WORK_AGAIN, &root);
     let mut disk = disk.mounted_at(&root);
-    let (mut acknowledged, mut tried) = (0, 0);
+    let mut acknowledged = 0;
     for (i, call) in calls.iter().enumerate() {
         disk.apply(call);
         acknowledged += usize::from(call.is_write_to("again-acks"));
         if i % every != 0 && i + 1 < calls.len() {
             continue;
         }
-        for cut in CUTS {
+        for cut in trace::cuts(*tried) {
             let told = format!(
                 "{told}; power cut after call {i} of {}, {call:?}, {cut:?}",
                 calls.len()
@@ -143,10 +144,9 @@ fn cut_again(
                 was_free || is(&left),
                 "{told}: {acknowledged} more steps acknowledged, found {found:?} where there was {left:?}",
             );
-            tried += 1;
+            *tried += 1;
         }
     }
     assert_eq!(acknowledged, 2);
     fs::remove_dir_all(&root).unwrap();
-    tried
 }

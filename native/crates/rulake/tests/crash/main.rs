@@ -15,7 +15,7 @@ use std::time::Duration;
 use rulake::{
     Batch, Collection, CollectionOptions, Durability, Include, Lake, LakeOptions, Selection,
 };
-use trace::{CUTS, Call, Disk, Tracer};
+use trace::{Call, Disk, Tracer};
 
 const STEPS: i32 = 22;
 /// Steps that replace `docs` as a whole.
@@ -255,7 +255,7 @@ fn check(root: &Path, calls: &[Call], scratch: &Path) {
         if call.is_write_to("lake-acks") {
             acknowledged += 1;
         }
-        for cut in CUTS {
+        for cut in trace::cuts(tried) {
             let target = scratch.join("after");
             disk.restore(cut, &target);
             let seen = seen_by_reader(&target.join("lake"));

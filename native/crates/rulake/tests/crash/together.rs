@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rulake::Durability;
 
-use crate::trace::{self, CUTS, Disk, Tracer};
+use crate::trace::{self, Disk, Tracer};
 use crate::{Content, batch, content, open};
 
 /// How much the threads do.
@@ -112,7 +112,7 @@ fn check(test: &str, amount: Amount, every: usize) {
         if i % every != 0 && i + 1 < calls.len() {
             continue;
         }
-        for cut in CUTS {
+        for cut in trace::cuts(tried) {
             disk.restore(cut, &after);
             let told = format!(
                 "power cut after call {i} of {}, {cut:?}, {writes} writes and {sessions} sessions acknowledged",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -142,15 +143,36 @@ pub enum Cut {
     DropNames,
     /// Names, and half of the bytes a file has grown by.
     Tear,
+    /// One of these for each file and directory.
+    Mixed(usize),
 }
 
-pub const CUTS: [Cut; 5] = [
-    Cut::KeepAll,
-    Cut::DropAll,
-    Cut::DropBytes,
-    Cut::DropNames,
-    Cut::Tear,
-];
+impl Cut {
+    /// What becomes of a file or directory.
+    fn of(self, inode: usize) -> Self {
+        let Self::Mixed(seed) = self else { return self };
+        let mut hasher = DefaultHasher::new();
+        (seed, inode).hash(&mut hasher);
+        match hasher.finish() % 3 {
+            0 => Self::KeepAll,
+            1 => Self::DropAll,
+            _ => Self::Tear,
+        }
+    }
+}
+
+/// All kinds; of the mixed ones any two.
+pub fn cuts(seed: usize) -> [Cut; 7] {
+    [
+        Cut::KeepAll,
+        Cut::DropAll,
+        Cut::DropBytes,
+        Cut::DropNames,
+        Cut::Tear,
+        Cut::Mixed(seed),
+        Cut::Mixed(!seed),
+    ]
+}
 
 #[derive(Clone, Default)]
 struct Inode {
@@ -292,7 +314,7 @@ impl Disk {
         let inode = &self.inodes[at];
         if inode.is_dir {
             fs::create_dir_all(place).unwrap();
-            let names = match cut {
+            let names = match cut.of(at) {
                 Cut::DropAll | Cut::DropNames => &inode.durable,
                 _ => &inode.names,
             };
@@ -301,7 +323,7 @@ impl Disk {
             }
             return;
         }
-        let bytes = match cut {
+        let bytes = match cut.of(at) {
             Cut::KeepAll | Cut::DropNames => &inode.bytes,
             Cut::DropAll | Cut::DropBytes => &inode.synced,
             Cut::Tear => {
@@ -313,6 +335,7 @@ impl Disk {
                 };
                 &inode.bytes[..torn].to_vec()
             }
+            Cut::Mixed(_) => unreachable!("it is one of the others"),
         };
         fs::write(place, bytes).unwrap();
     }
