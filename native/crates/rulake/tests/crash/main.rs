@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 
 mod again;
+#[path = "../shim/mod.rs"]
+mod shim;
 mod together;
 mod trace;
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::shim;
+
 /// Where a process that is traced has its lake.
 const LAKE: &str = "RULAKE_CRASH_LAKE";
 
@@ -38,23 +40,12 @@ impl Tracer {
         } else {
             tempfile::tempdir().unwrap()
         };
-        let shim = scratch.path().join("shim.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/shim.c");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&shim)
-            .arg(&source)
-            .arg("-ldl")
-            .status();
-        if compiled.is_ok_and(|status| status.success()) {
-            return Some(Self {
-                scratch,
-                shim,
-                slow,
-            });
-        }
-        println!("skipped: no C compiler to build tests/crash/shim.c with");
-        None
+        let shim = shim::compile("crash", scratch.path())?;
+        Some(Self {
+            scratch,
+            shim,
+            slow,
+        })
     }
 
     /// What a test does in a process of its own, where [`lake`] is in this directory.

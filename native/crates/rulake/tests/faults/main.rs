@@ -1,8 +1,11 @@
 //! A disk of which fsync fails, or takes long, while everything else works.
 #![cfg(target_os = "linux")]
 
+#[path = "../shim/mod.rs"]
+mod shim;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -22,18 +25,7 @@ fn with_shim(test: &str) -> Option<Faults> {
         });
     }
     let dir = tempfile::tempdir().unwrap();
-    let shim = dir.path().join("shim.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&shim)
-        .arg(&source)
-        .arg("-ldl")
-        .status();
-    if !compiled.is_ok_and(|status| status.success()) {
-        println!("skipped: no C compiler to build tests/faults/shim.c with");
-        return None;
-    }
+    let shim = shim::compile("faults", dir.path())?;
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env("LD_PRELOAD", &shim)
