@@ -84,14 +84,20 @@ export function report(
   );
 }
 
-/** The part of an output that tells why it failed: without passed tests and compile progress, at most 120 lines. */
-export function explain(/** @type {Outcome} */ { output, log }) {
+/**
+ * What failed, and the part of the output that tells why: without passed tests and compile progress, at most
+ * 120 lines.
+ *
+ * @param {Outcome} outcome
+ * @param {string[]} [failures]
+ */
+export function explain({ output, log }, failures = []) {
   const noise =
     /^\s*(Compiling|Downloaded|Downloading|Checking|Updating|Locking|Finished|Fresh|Running) |^test .* (ok|ignored)$|^\s*✓ |^\s*$/;
   const lines = output
     .trimEnd()
     .split("\n")
     .filter((line) => !noise.test(line));
-  const shown = lines.slice(-120).map((line) => `      ${line}`);
-  console.log([...shown, `      (whole output: ${log})`].join("\n"));
+  const shown = [...failures.flatMap((failure) => failure.split("\n")), ...lines.slice(-120)];
+  console.log([...shown, `(whole output: ${log})`].map((line) => `      ${line}`).join("\n"));
 }

@@ -4,6 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 export class Tally {
   passed = 0;
   failed = 0;
+  /** What failed, a line or a few for each, where the tool tells. @type {string[]} */
+  failures = [];
 
   add(/** @type {{ passed: number; failed: number }} */ other) {
     this.passed += other.passed;
@@ -35,24 +37,48 @@ export function tallyCargo(output, ok, { mayBeEmpty = false } = {}) {
   for (const [, passed, failed] of output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed;/gm)) {
     tally.add({ passed: Number(passed), failed: Number(failed) });
   }
+  tally.failures = [...output.matchAll(/^test (.+) \.\.\. FAILED$/gm)].map(([, name]) => `${name}`);
   const complete = ok && (mayBeEmpty || tally.passed > 0);
   if (!complete && tally.failed === 0) tally.failed = 1;
   return tally;
 }
 
-/** Reads vitest's JSON report. A file that does not load, an unhandled error or a missing report counts as a failure. */
-export function tallyVitest(/** @type {string} */ report, /** @type {boolean} */ ok) {
+/** How many lines of a failure's message and stack stand beside the test's name. */
+const SHOWN_LINES = 8;
+
+/**
+ * Reads vitest's JSON report. A file that does not load, an unhandled error or a missing report counts as a failure.
+ *
+ * @param {string} report
+ * @param {boolean} ok
+ */
+export function tallyVitest(report, ok) {
   const tally = new Tally();
   try {
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
-    const unloaded = testResults.filter(
-      (/** @type {{ status: string; assertionResults: unknown[] }} */ file) =>
-        file.status === "failed" && file.assertionResults.length === 0,
-    );
-    tally.add({ passed: numPassedTests, failed: numFailedTests + unloaded.length });
+    tally.add({ passed: numPassedTests, failed: numFailedTests });
+    for (const { status, name, message, assertionResults } of testResults) {
+      const failed = assertionResults.filter(
+        (/** @type {{ status: string }} */ test) => test.status === "failed",
+      );
+      tally.failures.push(
+        ...failed.map((/** @type {{ fullName: string; failureMessages: string[] }} */ test) =>
+          failure(`${name} > ${test.fullName}`, test.failureMessages.join("\n")),
+        ),
+      );
+      if (status !== "failed" || assertionResults.length > 0) continue;
+      tally.failed++;
+      tally.failures.push(failure(name, message));
+    }
   } catch {
     tally.failed = 1;
   }
   if (!ok && tally.failed === 0) tally.failed = 1;
   return tally;
+}
+
+/** @param {string} name @param {string} [message] */
+function failure(name, message = "") {
+  const lines = message.split("\n").slice(0, SHOWN_LINES);
+  return [name, ...lines.map((line) => `  ${line.trim()}`)].join("\n").trimEnd();
 }

@@ -34,7 +34,7 @@ function readOptions() {
 function conclude(name, outcome, tally) {
   total.add(tally);
   report(tally.failed === 0, name, outcome.seconds, `${tally}`);
-  if (tally.failed > 0 && !echo) explain(outcome);
+  if (tally.failed > 0 && !echo) explain(outcome, tally.failures);
 }
 
 async function cargoTests() {

@@ -22,6 +22,11 @@ describe("counting cargo tests", () => {
     );
   });
 
+  it("names the tests that failed", () => {
+    const output = `test a::good ... ok\ntest a::bad ... FAILED\n${summary(1, 1)}`;
+    expect(tallyCargo(output, false).failures).toEqual(["a::bad"]);
+  });
+
   it("counts a run without tests as failed", () => {
     expect(`${tallyCargo("", true)}`).toBe("0 passed, 1 failed");
   });
@@ -46,9 +51,23 @@ describe("counting vitest tests", () => {
   });
 
   it("counts a file that does not load", () => {
-    const testResults = [{ status: "failed", assertionResults: [] }];
-    const file = report({ numPassedTests: 5, numFailedTests: 0, testResults });
-    expect(`${tallyVitest(file, false)}`).toBe("5 passed, 1 failed");
+    const testResults = [
+      { status: "failed", name: "a.test.ts", message: "no such module", assertionResults: [] },
+    ];
+    const tally = tallyVitest(report({ numPassedTests: 5, numFailedTests: 0, testResults }), false);
+    expect(`${tally}`).toBe("5 passed, 1 failed");
+    expect(tally.failures).toEqual(["a.test.ts\n  no such module"]);
+  });
+
+  it("names the tests that failed, and why", () => {
+    const assertionResults = [
+      { status: "passed", fullName: "good", failureMessages: [] },
+      { status: "failed", fullName: "bad", failureMessages: ["Error: 1 is not 2\n    at a.test.ts:7"] },
+    ];
+    const testResults = [{ status: "failed", name: "a.test.ts", message: "", assertionResults }];
+    const tally = tallyVitest(report({ numPassedTests: 5, numFailedTests: 1, testResults }), false);
+    expect(`${tally}`).toBe("5 passed, 1 failed");
+    expect(tally.failures).toEqual(["a.test.ts > bad\n  Error: 1 is not 2\n  at a.test.ts:7"]);
   });
 
   it("counts an error outside of the tests", () => {
