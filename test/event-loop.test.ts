@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loadIndex, RabitqPlusIndex } from "rulake";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noise, row } from "./indexes/dataset.js";
-import { addedDelay } from "./indexes/loop-delay.js";
+import { addedDelay } from "./loop-delay.js";
 
 const dimensions = 384;
 const n = 200_000;

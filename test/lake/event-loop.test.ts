@@ -1,6 +1,6 @@
 import { type Collection, RuLake } from "rulake";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { addedDelay } from "../indexes/loop-delay.js";
+import { addedDelay } from "../loop-delay.js";
 import { noise, scratchDirectory } from "./scratch.js";
 
 /** What no call may add to the delays an idle process has. */

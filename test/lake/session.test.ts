@@ -3,6 +3,7 @@ import { cpSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type RecordInput, RuLake, type RuLakeError, type Session, withRetry } from "rulake";
 import { describe, expect, it } from "vitest";
+import { bestOfThree } from "../timing.js";
 import { failure, ids, noise, scratchDirectory } from "./scratch.js";
 
 const scratch = scratchDirectory();
@@ -342,7 +343,7 @@ it("is refused by a lake that was opened for reading", async () => {
   expect((await failure(lake.session(() => {}))).code).toBe("READ_ONLY");
 });
 
-it("begins without holding up the event loop while a collection opens", async () => {
+it("begins without holding up the event loop while a collection opens", bestOfThree, async () => {
   const place = scratch();
   const crashed = scratch();
   await using before = await RuLake.open(place);
