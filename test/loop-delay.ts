@@ -46,9 +46,9 @@ function longest(turns: number[], quantile: number): number {
 }
 
 /**
- * The least that `work` adds to the delays of an idle process, in milliseconds, over some attempts: what stalls the loop
- * does so every time, what others do on the machine does not. Where the idle process has delays above `allowed` itself,
- * only the part counts that is no waiting for a CPU.
+ * What `work` adds to the delays of an idle process, in milliseconds: the least of some attempts beside the least of an
+ * idle process. What stalls the loop does so every time, what others do on the machine does not. Where the idle process
+ * has delays above `allowed` itself, only the part counts that is no waiting for a CPU.
  *
  * @param options - `quantile` of the turns that count: 1 is the longest one
  */
@@ -56,14 +56,22 @@ export async function addedDelay(
   work: () => Promise<unknown>,
   { allowed, attempts = 8, quantile = 1 }: { allowed: number; attempts?: number; quantile?: number },
 ): Promise<number> {
+  const least = {
+    busy: Number.POSITIVE_INFINITY,
+    own: Number.POSITIVE_INFINITY,
+    idle: Number.POSITIVE_INFINITY,
+  };
   let added = Number.POSITIVE_INFINITY;
   for (let i = 0; i < attempts && added > allowed; i++) {
     const begun = performance.now();
     const busy = await observe(work);
     const spent = Math.min(performance.now() - begun, 2000);
-    const idle = longest((await observe(() => sleep(spent))).whole, quantile);
-    added = Math.min(added, longest(busy.whole, quantile) - idle);
-    if (idle > allowed) added = Math.min(added, longest(busy.own, quantile));
+    const idle = await observe(() => sleep(spent));
+    least.busy = Math.min(least.busy, longest(busy.whole, quantile));
+    least.own = Math.min(least.own, longest(busy.own, quantile));
+    least.idle = Math.min(least.idle, longest(idle.whole, quantile));
+    added = least.busy - least.idle;
+    if (least.idle > allowed) added = Math.min(added, least.own);
   }
   return added;
 }
