@@ -37,12 +37,16 @@ async function startWriter(place: string, ...args: string[]) {
     lines.push(...parts);
   });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  while (lines[0] !== "ready") {
-    if (child.exitCode !== null) throw new Error("the writer ended early");
-    await sleep(5);
-  }
+  const printed = async (count: number) => {
+    while (lines.length < count) {
+      if (child.exitCode !== null) throw new Error("the writer ended early");
+      await sleep(1);
+    }
+  };
+  await printed(1);
   return {
     child,
+    acknowledges: (writes: number) => printed(1 + writes),
     kill: async (): Promise<string[]> => {
       child.kill("SIGKILL");
       await ended;
@@ -69,7 +73,8 @@ describe("a process killed at any moment", () => {
       for (let i = 0; i < rounds; i++) {
         const writer = await startWriter(place, String(next));
         // Mostly soon, while few writes separate two kills; sometimes later.
-        await sleep(Math.random() ** 2 * 120);
+        await writer.acknowledges(Math.floor(Math.random() ** 2 * 15));
+        await sleep(Math.random() ** 2 * 40);
         const lines = await writer.kill();
         for (const line of lines) {
           const [batch = "", text = "", note = "-"] = line.split(" ");

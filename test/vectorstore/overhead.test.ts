@@ -17,7 +17,10 @@ const searches = {
     await search(() => store.query({ queryEmbedding: query, similarityTopK: 10, mode: "default" }));`,
 };
 
-/** For a process of its own, with the collector at hand: prints what a store takes of the heap beyond its collection. */
+/**
+ * For a process of its own, with the collector at hand: prints what a store takes of the heap beyond its collection, the
+ * least of five stores one after the other. The first ones take what compiled code does as well.
+ */
 const program = (framework: keyof typeof searches) => `
   import { RuLake } from "rulake";
   import * as adapter from "rulake/${framework}";
@@ -27,10 +30,14 @@ const program = (framework: keyof typeof searches) => `
   const docs = await lake.collection("docs");
   const search = async (find) => { for (let i = 0; i < 200; i++) await find(); };
   await search(() => docs.search(query, { k: 10, include: ["text", "metadata"] }));
-  const before = held();
-  ${searches[framework]}
-  console.log(held() - before);
-  await store.close();
+  let least = Infinity;
+  for (let round = 0; round < 5; round++) {
+    const before = held();
+    ${searches[framework]}
+    least = Math.min(least, held() - before);
+    await store.close();
+  }
+  console.log(least);
   await lake.close();
 `;
 
@@ -52,7 +59,7 @@ it.each(["langchain", "llamaindex"] as const)(
     const args = ["--expose-gc", "--input-type=module", "-e", program(framework), place];
     const { stdout } = await run(process.execPath, args);
     // An id alone would take more.
-    expect(Number(stdout) / records).toBeLessThan(16);
+    expect(Number(stdout) / records).toBeLessThan(8);
   },
   60_000,
 );
