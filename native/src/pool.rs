@@ -146,8 +146,13 @@ impl Threads {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(job) = jobs.pop_front() {
+                let more = !jobs.is_empty();
                 drop(jobs);
                 job();
+                // The answer has woken up the event loop, which would wait until a tick ends this thread's slice.
+                if more {
+                    thread::yield_now();
+                }
                 jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             } else {
                 jobs = self
