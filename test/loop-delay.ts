@@ -3,9 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** How long the turns of the event loop took while something ran, in milliseconds. */
 interface Turns {
-  /** Including the timer's millisecond, that an idle loop has as well. */
   whole: number[];
-  /** Without that, and without the time this thread was ready to run but had no CPU; Linux tells, others do not. */
+  /** Without the time this thread was ready to run but had no CPU. Linux only, elsewhere the same. */
   own: number[];
 }
 
@@ -20,8 +19,7 @@ async function observe(work: () => Promise<unknown>): Promise<Turns> {
       await sleep(1);
       const took = performance.now() - before.at;
       turns.whole.push(took);
-      // Past the millisecond asked for and the timer's rounding to whole ones.
-      turns.own.push(took - 2 - (waitedForCpu() - before.waited));
+      turns.own.push(took - (waitedForCpu() - before.waited));
     }
   })();
   try {
@@ -45,33 +43,49 @@ function longest(turns: number[], quantile: number): number {
   return turns.toSorted((a, b) => a - b)[Math.ceil(turns.length * quantile) - 1] ?? 0;
 }
 
+interface Limit {
+  /** Milliseconds. */
+  allowed: number;
+  /** How often it may be tried. */
+  attempts?: number;
+  /** Of the turns that count, e.g. .99; 1 is the longest one. */
+  quantile?: number;
+  /** That other processes take part, which need the CPUs, too: waiting for one does not count. */
+  crowded?: boolean;
+}
+
 /**
- * What `work` adds to the delays of an idle process, in milliseconds: the least of some attempts beside the least of an
- * idle process. What stalls the loop does so every time, what others do on the machine does not. Where the idle process
- * has delays above `allowed` itself, only the part counts that is no waiting for a CPU.
- *
- * @param options - `quantile` of the turns that count: 1 is the longest one
+ * What `work` adds to the turns of an idle process, in milliseconds: the least of some attempts beside the least of an idle
+ * process. What stalls the loop does so every time, what others do on the machine does not. Where the idle process has
+ * turns above `allowed` itself, waiting for a CPU does not count.
  */
 export async function addedDelay(
   work: () => Promise<unknown>,
-  { allowed, attempts = 8, quantile = 1 }: { allowed: number; attempts?: number; quantile?: number },
+  { allowed, attempts = 8, quantile = 1, crowded = false }: Limit,
 ): Promise<number> {
-  const least = {
-    busy: Number.POSITIVE_INFINITY,
-    own: Number.POSITIVE_INFINITY,
-    idle: Number.POSITIVE_INFINITY,
-  };
+  const busy = new Least(quantile);
+  const idle = new Least(quantile);
   let added = Number.POSITIVE_INFINITY;
   for (let i = 0; i < attempts && added > allowed; i++) {
     const begun = performance.now();
-    const busy = await observe(work);
+    busy.note(await observe(work));
     const spent = Math.min(performance.now() - begun, 2000);
-    const idle = await observe(() => sleep(spent));
-    least.busy = Math.min(least.busy, longest(busy.whole, quantile));
-    least.own = Math.min(least.own, longest(busy.own, quantile));
-    least.idle = Math.min(least.idle, longest(idle.whole, quantile));
-    added = least.busy - least.idle;
-    if (least.idle > allowed) added = Math.min(added, least.own);
+    idle.note(await observe(() => sleep(spent)));
+    added = busy.whole - idle.whole;
+    if (crowded || idle.whole > allowed) added = Math.min(added, busy.own - idle.own);
   }
   return added;
+}
+
+/** The shortest of the longest turns of some attempts. */
+class Least {
+  whole = Number.POSITIVE_INFINITY;
+  own = Number.POSITIVE_INFINITY;
+
+  constructor(readonly quantile: number) {}
+
+  note({ whole, own }: Turns): void {
+    this.whole = Math.min(this.whole, longest(whole, this.quantile));
+    this.own = Math.min(this.own, longest(own, this.quantile));
+  }
 }

@@ -35,8 +35,8 @@ async function count(message: string): Promise<number> {
 
 describe("a burst of 20,000 updates", () => {
   it.each([
-    { quantile: 0.99, allowed: 10 },
-    { quantile: 1, allowed: 50 },
+    { quantile: 0.99, allowed: 10, crowded: true },
+    { quantile: 1, allowed: 50, crowded: true },
   ])("arrives whole, and $quantile of the turns last for $allowed ms at most", async (limit) => {
     const work = async () => {
       for (let at = 0; at < 3; at++) expect(await count("20000")).toBe(20_000);
