@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { monotonic, Standstills, waitedForCpu } from "./standstills.mjs";
 
-/** How long the turns of the event loop took while something ran, in milliseconds. */
+/** How long the turns of the event loop took while something ran, in milliseconds, without standstills of the machine. */
 interface Turns {
   whole: number[];
   /** Without the time this thread was ready to run but had no CPU. Linux only, elsewhere the same. */
@@ -9,17 +9,16 @@ interface Turns {
 }
 
 /** Observes the event loop from the start of `work` until it settles. */
-async function observe(work: () => Promise<unknown>): Promise<Turns> {
-  const turns: Turns = { whole: [], own: [] };
+async function observe(work: () => Promise<unknown>, standstills: Standstills): Promise<Turns> {
+  const turns: { begun: number; ended: number; waited: number }[] = [];
   let done = false;
   await sleep(20);
   const watching = (async () => {
     while (!done) {
-      const before = { at: performance.now(), waited: waitedForCpu() };
+      const begun = monotonic();
+      const waited = waitedForCpu();
       await sleep(1);
-      const took = performance.now() - before.at;
-      turns.whole.push(took);
-      turns.own.push(took - (waitedForCpu() - before.waited));
+      turns.push({ begun, ended: monotonic(), waited: waitedForCpu() - waited });
     }
   })();
   try {
@@ -28,14 +27,10 @@ async function observe(work: () => Promise<unknown>): Promise<Turns> {
     done = true;
     await watching;
   }
-  return turns;
-}
-
-/** Milliseconds this thread has been ready to run without running, see sched-stats.rst of the Linux kernel. */
-function waitedForCpu(): number {
-  if (process.platform !== "linux") return 0;
-  const [, waited] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ");
-  return Number(waited) / 1e6;
+  // Until the last standstill has been told.
+  await sleep(10);
+  const whole = turns.map(({ begun, ended }) => ended - begun - standstills.between(begun, ended));
+  return { whole, own: whole.map((took, i) => took - (turns[i]?.waited ?? 0)) };
 }
 
 /** What a part of the turns stays within: the longest of 99 in 100 where `quantile` is .99. */
@@ -65,15 +60,17 @@ export async function addedDelay(
 ): Promise<number> {
   const busy = new Least(quantile);
   const idle = new Least(quantile);
+  const standstills = new Standstills();
   let added = Number.POSITIVE_INFINITY;
   for (let i = 0; i < attempts && added > allowed; i++) {
     const begun = performance.now();
-    busy.note(await observe(work));
+    busy.note(await observe(work, standstills));
     const spent = Math.min(performance.now() - begun, 2000);
-    idle.note(await observe(() => sleep(spent)));
+    idle.note(await observe(() => sleep(spent), standstills));
     added = busy.whole - idle.whole;
     if (crowded || idle.whole > allowed) added = Math.min(added, busy.own - idle.own);
   }
+  standstills.stop();
   return added;
 }
 
