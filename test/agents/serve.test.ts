@@ -215,15 +215,18 @@ describe("guards", () => {
   });
 
   it("turn away tasks beyond those that may run", async () => {
+    let running = 0;
     const { url } = await served({
       limits: { maxConcurrency: 1 },
-      handler: ({ signal }) =>
-        new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined))),
+      handler: ({ signal }) => {
+        running++;
+        return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
+      },
     });
     const peer = await connect(url);
     const controller = new AbortController();
     const first = peer.send("a", { signal: controller.signal }).catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => running === 1);
     const response = await rpc(url, "SendMessage", message("b"));
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBe("1");
@@ -278,8 +281,8 @@ describe("guards", () => {
       taskId = event.taskId;
       if (event.type === "artifact") break;
     }
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    expect(await peer.get(taskId)).toMatchObject({ state: "completed", text: "0 1 2 3 4 " });
+    const later = expect.poll(() => peer.get(taskId), { timeout: 10_000 });
+    await later.toMatchObject({ state: "completed", text: "0 1 2 3 4 " });
   });
 
   it("forget old tasks", async () => {

@@ -285,7 +285,7 @@ describe("limits", () => {
     expect(await growth(most, work)).toBeLessThan(most);
   });
 
-  it("end silence, and a task without an end", async () => {
+  it("end silence, and a task without an end", bestOfThree, async () => {
     const silent = await scriptedPeer(
       onStream((events) => events.task()),
       { limits: { idleMs: 150 } },

@@ -46,7 +46,7 @@ async function check(place: string, acknowledged: string[]): Promise<void> {
   expect(await docs.verify()).toMatchObject({ ok: true, problems: [] });
   await lake.close();
   const next = await withRetry(() => new Program("writer.mjs", place, `${place}.progress`).started(), {
-    transientDelaysMs: [100, 200, 400, 800],
+    transientDelaysMs: [100, 200, 400, 800, 1600, 3200],
     // What a terminated thread held is let go in the background.
     classify: (error) => (String(error).includes("LAKE_LOCKED") ? "transient" : "permanent"),
   });
