@@ -1,37 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { monotonic, Standstills, waitedForCpu } from "./standstills.mjs";
-
-/** How long the turns of the event loop took while something ran, in milliseconds, without standstills of the machine. */
-interface Turns {
-  whole: number[];
-  /** Without the time this thread was ready to run but had no CPU. Linux only, elsewhere the same. */
-  own: number[];
-}
-
-/** Observes the event loop from the start of `work` until it settles. */
-async function observe(work: () => Promise<unknown>, standstills: Standstills): Promise<Turns> {
-  const turns: { begun: number; ended: number; waited: number }[] = [];
-  let done = false;
-  await sleep(20);
-  const watching = (async () => {
-    while (!done) {
-      const begun = monotonic();
-      const waited = waitedForCpu();
-      await sleep(1);
-      turns.push({ begun, ended: monotonic(), waited: waitedForCpu() - waited });
-    }
-  })();
-  try {
-    await work();
-  } finally {
-    done = true;
-    await watching;
-  }
-  // Until the last standstill has been told.
-  await sleep(10);
-  const whole = turns.map(({ begun, ended }) => ended - begun - standstills.between(begun, ended));
-  return { whole, own: whole.map((took, i) => took - (turns[i]?.waited ?? 0)) };
-}
+import { Standstills } from "../bench/measure/standstills.mjs";
+import { type Turn, watchingTurns } from "../bench/measure/turns.mjs";
 
 /** What a part of the turns stays within: the longest of 99 in 100 where `quantile` is .99. */
 function longest(turns: number[], quantile: number): number {
@@ -64,9 +33,9 @@ export async function addedDelay(
   let added = Number.POSITIVE_INFINITY;
   for (let i = 0; i < attempts && added > allowed; i++) {
     const begun = performance.now();
-    busy.note(await observe(work, standstills));
+    busy.note((await watchingTurns(work, standstills)).turns);
     const spent = Math.min(performance.now() - begun, 2000);
-    idle.note(await observe(() => sleep(spent), standstills));
+    idle.note((await watchingTurns(() => sleep(spent), standstills)).turns);
     added = busy.whole - idle.whole;
     if (crowded || idle.whole > allowed) added = Math.min(added, busy.own - idle.own);
   }
@@ -77,11 +46,14 @@ export async function addedDelay(
 /** The shortest of the longest turns of some attempts. */
 class Least {
   whole = Number.POSITIVE_INFINITY;
+  /** Without waiting for a CPU, where the system tells it. */
   own = Number.POSITIVE_INFINITY;
 
   constructor(readonly quantile: number) {}
 
-  note({ whole, own }: Turns): void {
+  note(turns: Turn[]): void {
+    const whole = turns.map(({ took }) => took);
+    const own = turns.map(({ took, waited }) => took - waited);
     this.whole = Math.min(this.whole, longest(whole, this.quantile));
     this.own = Math.min(this.own, longest(own, this.quantile));
   }

@@ -6,7 +6,11 @@ import { describeConditions } from "../machine.mjs";
 import { toMarkdown } from "../report/loop.mjs";
 import { resultsFolder } from "../runner/results-file.mjs";
 
-/** @typedef {{ phase: string; seconds: number[]; longestMs: number[] }} Phase a figure for each round */
+/**
+ * A figure for each round.
+ *
+ * @typedef {{ phase: string; seconds: number[]; longestMs: number[]; movingMs: number[] }} Phase
+ */
 
 /**
  * @typedef {object} Results
@@ -43,13 +47,15 @@ export async function run({ folder, ...dataset }, { quick }) {
         stdio: ["ignore", "pipe", "inherit"],
       });
       if (status !== 0) throw new Error(`the step '${args[0]}' ended with ${status}`);
-      for (const { phase, longestMs, seconds } of JSON.parse(stdout)) {
+      for (const { phase, longestMs, movingMs, seconds } of JSON.parse(stdout)) {
         /** @type {Phase} */
-        const all = phases.get(phase) ?? { phase, seconds: [], longestMs: [] };
+        const all = phases.get(phase) ?? { phase, seconds: [], longestMs: [], movingMs: [] };
         all.seconds.push(seconds);
         all.longestMs.push(longestMs);
+        all.movingMs.push(movingMs);
         phases.set(phase, all);
-        console.log(`${phase}: ${longestMs.toFixed(1)} ms at most in ${seconds.toFixed(1)} s`);
+        const moving = `${movingMs.toFixed(1)} without standstills`;
+        console.log(`${phase}: ${longestMs.toFixed(1)} ms at most, ${moving}, in ${seconds.toFixed(1)} s`);
       }
     }
   }

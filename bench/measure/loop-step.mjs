@@ -1,4 +1,4 @@
-// Prints what each phase of long work did to the event loop of this process: `[{ phase, longestMs, seconds }]`.
+// Prints what each phase of long work did to the event loop of this process: a list of `Held`.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -9,6 +9,8 @@ import { packageCopy } from "../install.mjs";
 import { Records } from "../lake/records.mjs";
 import { timed } from "./clock.mjs";
 import { watchingLoop } from "./loop-delay.mjs";
+import { Standstills } from "./standstills.mjs";
+import { watchingTurns } from "./turns.mjs";
 
 const RECORDS = 200_000;
 const BATCH = 1000;
@@ -16,19 +18,45 @@ const BATCH = 1000;
 const FEW = 100;
 /** About as long as a batch takes. */
 const UPSERT_MS = 14;
+const SEARCHES = 64;
+const SEARCHING_MS = 5000;
 
 const [what = "", ...rest] = process.argv.slice(2);
 const place = mkdtempSync(path.join(tmpdir(), "bench-loop-"));
 
-/** @type {{ phase: string; longestMs: number; seconds: number }[]} */
+/**
+ * @typedef {object} Held
+ * @property {string} phase
+ * @property {number} seconds how long it took
+ * @property {number} longestMs how long the event loop was held up at most
+ * @property {number} movingMs the same, without the time in which the machine stood still
+ */
+
+/** @type {Held[]} */
 const phases = [];
+const standstills = new Standstills();
 
 /** @param {string} phase @param {() => unknown} work */
 async function watch(phase, work) {
   globalThis.gc?.();
   await sleep(200);
-  const { longestMs, result } = await watchingLoop(() => timed(work));
-  phases.push({ phase, longestMs, seconds: result.wall });
+  const { longestMs, result } = await watchingLoop(() => watchingTurns(() => timed(work), standstills));
+  const movingMs = result.turns.reduce((most, { took }) => Math.max(most, took - 1), 0);
+  phases.push({ phase, longestMs, movingMs, seconds: result.result.wall });
+}
+
+/**
+ * Keeps some searches in flight for a while.
+ *
+ * @param {(query: number) => Promise<unknown>} search
+ */
+async function searchTogether(search) {
+  const end = performance.now() + SEARCHING_MS;
+  let next = 0;
+  const one = async () => {
+    while (performance.now() < end) await search(next++);
+  };
+  await Promise.all(Array.from({ length: SEARCHES }, one));
 }
 
 /** @returns {Promise<typeof import("../../dist/index.mjs")>} */
@@ -87,6 +115,10 @@ async function index(folder, rows, width) {
   await watch("build", async () => {
     built = await RabitqIvfIndex.build(base, { dimensions, metric: "cosine" });
   });
+  const query = (/** @type {number} */ at) => base.subarray(at * dimensions, (at + 1) * dimensions);
+  await watch(`${SEARCHES} searches at once`, () =>
+    searchTogether(async (at) => built?.search(query(at % Number(rows)), 10)),
+  );
   await watch("save", () => built?.save(path.join(place, "index.rbq")));
   await watch("close", () => built?.close());
 }
@@ -105,6 +137,9 @@ async function lake(folder, rows, dimensions, texts) {
   });
   await watch("verify", () => docs.verify());
   await watch("compact", () => docs.compact());
+  await watch(`${SEARCHES} searches of the lake at once`, () =>
+    searchTogether((at) => docs.search(records.at(at % records.rows).vector, { k: 10 })),
+  );
   await watch("delete a tenth", () => docs.delete({ filter: { group: 3 } }));
   await watch("compact again", () => docs.compact());
   await watch("close the lake", () => store.close());
@@ -116,5 +151,6 @@ try {
   await steps[what]?.(...rest);
 } finally {
   rmSync(place, { recursive: true });
+  standstills.stop();
 }
 console.log(JSON.stringify(phases));
