@@ -30,17 +30,20 @@ export async function addedDelay(
   const busy = new Least(quantile);
   const idle = new Least(quantile);
   const standstills = new Standstills();
-  let added = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < attempts && added > allowed; i++) {
-    const begun = performance.now();
-    busy.note((await watchingTurns(work, standstills)).turns);
-    const spent = Math.min(performance.now() - begun, 2000);
-    idle.note((await watchingTurns(() => sleep(spent), standstills)).turns);
-    added = busy.whole - idle.whole;
-    if (crowded || idle.whole > allowed) added = Math.min(added, busy.own - idle.own);
+  try {
+    let added = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < attempts && added > allowed; i++) {
+      const begun = performance.now();
+      busy.note((await watchingTurns(work, standstills)).turns);
+      const spent = Math.min(performance.now() - begun, 2000);
+      idle.note((await watchingTurns(() => sleep(spent), standstills)).turns);
+      added = busy.whole - idle.whole;
+      if (crowded || idle.whole > allowed) added = Math.min(added, busy.own - idle.own);
+    }
+    return added;
+  } finally {
+    standstills.stop();
   }
-  standstills.stop();
-  return added;
 }
 
 /** The shortest of the longest turns of some attempts. */

@@ -40,9 +40,11 @@ const standstills = new Standstills();
 async function watch(phase, work) {
   globalThis.gc?.();
   await sleep(200);
-  const { longestMs, result } = await watchingLoop(() => watchingTurns(() => timed(work), standstills));
-  const movingMs = result.turns.reduce((most, { took }) => Math.max(most, took - 1), 0);
-  phases.push({ phase, longestMs, movingMs, seconds: result.result.wall });
+  const { longestMs, result: watched } = await watchingLoop(() =>
+    watchingTurns(() => timed(work), standstills),
+  );
+  const movingMs = watched.turns.reduce((most, { took }) => Math.max(most, took - 1), 0);
+  phases.push({ phase, longestMs, movingMs, seconds: watched.result.wall });
 }
 
 /**

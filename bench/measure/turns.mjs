@@ -30,10 +30,13 @@ export async function watchingTurns(work, standstills) {
       seen.push({ begun, ended: monotonic(), waited: waitedForCpu() - waited });
     }
   })();
-  const result = await work().finally(() => {
+  let result;
+  try {
+    result = await work();
+  } finally {
     done = true;
-  });
-  await watching;
+    await watching;
+  }
   // Until the last standstill has been told.
   await sleep(10);
   const turns = seen.map(({ begun, ended, waited }) => ({
